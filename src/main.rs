@@ -1,0 +1,3 @@
+//! The `gunicorn-rs` command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The settings (skeleton).
+pub mod values;
+pub use values::*;

@@ -1,0 +1,112 @@
+//! The settings as the rest of the program uses them: typed, checked, complete.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One `bind` address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Bind {
+    /// `HOST:PORT`, `[V6]:PORT`; names are resolved by whoever binds.
+    Tcp {
+        /// Host name or address, without brackets.
+        host: String,
+        /// Port; 0 lets the kernel choose.
+        port: u16,
+    },
+    /// `unix:PATH`.
+    Unix(PathBuf),
+    /// `fd://N`: a socket that is open already.
+    Fd(RawFd),
+}
+
+/// The least severe level that the error log shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// `debug`
+    Debug,
+    /// `info`
+    Info,
+    /// `warning`
+    Warning,
+    /// `error`
+    Error,
+    /// `critical`
+    Critical,
+}
+
+/// Where a log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogTarget {
+    /// `-`: standard error for the error log, standard output for the access log.
+    Standard,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// All settings, typed. Built by the layers, used by everyone; travels to the zygote as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `MODULE:CALLABLE` of the application.
+    pub wsgi_app: Option<String>,
+    /// Absolute path of the config file that was read, if any.
+    pub config: Option<PathBuf>,
+    /// Addresses to listen on.
+    pub bind: Vec<Bind>,
+    /// listen(2) backlog, in connections.
+    pub backlog: u32,
+    /// Number of workers.
+    pub workers: u32,
+    /// Worker kind, as `-k` names it.
+    pub worker_class: String,
+    /// A worker silent for longer than this is killed; `None`: never (setting 0).
+    pub timeout: Option<Duration>,
+    /// Time for a worker to finish its requests when told to stop.
+    pub graceful_timeout: Duration,
+    /// Keep-alive time; `None` when the user did not set it (sync then closes after each response, as in gunicorn).
+    pub keepalive: Option<Duration>,
+    /// Requests after which a worker is replaced; `None`: never (setting 0).
+    pub max_requests: Option<u64>,
+    /// At most this many requests are added at random to `max_requests`.
+    pub max_requests_jitter: u64,
+    /// Load the application before forking.
+    pub preload_app: bool,
+    /// Directory to change to before loading the application; absolute.
+    pub chdir: PathBuf,
+    /// Directories put in front of `sys.path`.
+    pub pythonpath: Vec<PathBuf>,
+    /// `KEY=VALUE` pairs for the application's environment.
+    pub raw_env: Vec<(String, String)>,
+    /// PID file.
+    pub pidfile: Option<PathBuf>,
+    /// Base of the process title.
+    pub proc_name: Option<String>,
+    /// User that workers run as (numeric), if it is to be changed.
+    pub user: Option<u32>,
+    /// Group that workers run as (numeric), if it is to be changed.
+    pub group: Option<u32>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Error log.
+    pub errorlog: LogTarget,
+    /// Access log; `None`: off.
+    pub accesslog: Option<LogTarget>,
+    /// Format of an access log line, with gunicorn's atoms.
+    pub access_log_format: String,
+    /// Level of the error log.
+    pub loglevel: LogLevel,
+    /// Redirect standard output and error to the error log.
+    pub capture_output: bool,
+    /// Longest request line, in bytes; `None`: only the buffer's own bound (setting 0).
+    pub limit_request_line: Option<usize>,
+    /// Most header fields in a request.
+    pub limit_request_fields: usize,
+    /// Longest header field, in bytes; `None`: only the buffer's own bound (setting 0).
+    pub limit_request_field_size: Option<usize>,
+    /// Set SO_REUSEPORT on the listeners.
+    pub reuse_port: bool,
+    /// The interpreter to run; `None`: found (wheel's own, `VIRTUAL_ENV`, `python3` of the `PATH`).
+    pub python: Option<PathBuf>,
+}
