@@ -69,11 +69,9 @@ def environ_as_json(environ, start_response):
 @route("/process")
 def process(environ, start_response):
     """The process that answers, as the application sees it."""
-    import multiprocessing
-
     facts = {
         "pid": os.getpid(), "ppid": os.getppid(), "cwd": os.getcwd(), "path": sys.path, "env": dict(os.environ),
-        "uid": os.getuid(), "gid": os.getgid(), "imported_in": IMPORTED_IN, "main": multiprocessing.current_process().name,
+        "uid": os.getuid(), "gid": os.getgid(), "imported_in": IMPORTED_IN,
         "executable": sys.executable, "argv": sys.argv,
     }
     return reply(start_response, json.dumps(facts))
