@@ -21,7 +21,7 @@ build:
 	$(CARGO) build --release
 
 run: build
-	$(PYTHON) tools/venv.py $(VENVS)/run $(RUN_REQUIREMENTS)
+	$(PYTHON) tools/make_venv.py $(VENVS)/run $(RUN_REQUIREMENTS)
 	VIRTUAL_ENV=$(abspath $(VENVS)/run) exec target/release/gunicorn-rs app:app --workers 4 \
 	    --bind 127.0.0.1:8000 --chdir examples/flask
 
@@ -38,7 +38,7 @@ test-rust:
 	$(CARGO) test --workspace
 
 test-python: build
-	$(PYTHON) tools/venv.py $(VENVS)/test $(TEST_REQUIREMENTS)
+	$(PYTHON) tools/make_venv.py $(VENVS)/test $(TEST_REQUIREMENTS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 
 bench: build
