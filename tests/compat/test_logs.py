@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from harness import Server
+
 ERROR_LINE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[(\d+)\] \[(\w+)\] (.*)"
 ACCESS_LINE = (
     r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "GET /path\?q=1 HTTP/1\.1" 200 14 "%s" "%s"'
@@ -58,6 +60,22 @@ def test_capture_output(serve):
         server.wait_log(f"application {words}", "error.log")
 
 
+ATOMS = [
+    *"hlurmUqHsbBfaTDMLp", "{x-in}i", "{X-In}i", "{content-type}o", "{x-missing}o", "{REQUEST_METHOD}e", "{missing}e",
+]
+
+
+@pytest.fixture(scope="module")
+def atoms(kind):
+    """Every atom of one request's line."""
+    line = "|".join(f"%({name})s" for name in ATOMS)
+    with Server(kind, "--access-logfile", "access.log", "--access-logformat", f"<<{line}>>") as server:
+        server.start(workers=1)
+        server.get("/log?a=b", headers={"X-In": "in", "Authorization": "Basic dXNlcjpwYXNz"})
+        match = server.wait_log(r"<<(.*)>>", "access.log")
+    return dict(zip(ATOMS, match[1].split("|"), strict=True))
+
+
 class TestAccessLog:
     """The access log's default format and its atoms."""
 
@@ -85,21 +103,6 @@ class TestAccessLog:
     ])
     def test_atom(self, atoms, atom, value):
         assert re.fullmatch(value, atoms[atom]), atoms[atom]
-
-    @pytest.fixture(scope="class")
-    def atoms(self, kind):
-        """Every atom of one request's line."""
-        from harness import Server
-
-        names = [
-            *"hlurmUqHsbBfaTDMLp", "{x-in}i", "{X-In}i", "{content-type}o", "{x-missing}o", "{REQUEST_METHOD}e", "{missing}e",
-        ]
-        line = "|".join(f"%({name})s" for name in names)
-        with Server(kind, "--access-logfile", "access.log", "--access-logformat", f"<<{line}>>") as server:
-            server.start(workers=1)
-            server.get("/log?a=b", headers={"X-In": "in", "Authorization": "Basic dXNlcjpwYXNz"})
-            match = server.wait_log(r"<<(.*)>>", "access.log")
-        return dict(zip(names, match[1].split("|"), strict=True))
 
     def test_no_line_can_be_forged(self, serve):
         server = serve("--access-logfile", "access.log").start(workers=1)

@@ -149,7 +149,7 @@ class Server:
         try:
             if not self.exited():
                 self.stop()
-            eventually(lambda: not self.processes(), 5.0, f"no process is left:\n{self.log()}")
+            eventually(lambda: not self.processes(), 5.0, lambda: f"no process is left:\n{self.log()}")
         finally:
             for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)
@@ -188,7 +188,7 @@ class Server:
             ready = all(str(pid) in loaded for pid in workers) or "--preload" in self.command
             return workers if len(workers) == count and ready and not set(workers) & set(without) else None
 
-        return eventually(settled, what=f"{count} workers are ready, none of {without}:\n{self.log()}")
+        return eventually(settled, what=lambda: f"{count} workers are ready, none of {without}:\n{self.log()}")
 
     # Logs
 

@@ -139,9 +139,10 @@ def test_ttin_and_ttou_in_numbers(serve):
         server.signal(signal.SIGTTIN)
         count = len(server.workers())
         server.wait_workers(count + 1)
-    for _ in range(6):
+    for count in (4, 3, 2, 1):
         server.signal(signal.SIGTTOU)
-    server.wait_workers(1)
+        server.wait_workers(count)
+    server.signal(signal.SIGTTOU)
     assert server.get("/").status == 200
 
 
