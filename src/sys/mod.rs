@@ -2,6 +2,6 @@
 
 pub mod clock;
 pub mod epoll;
-pub mod poll;
 pub mod sendfile;
 pub mod tempfile;
+pub mod writable;
