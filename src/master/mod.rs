@@ -24,6 +24,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use crate::arbiter::{Arbiter, Event, Exit, GenerationId, Pid, Slot};
+use crate::scoreboard::SLOTS;
 use crate::sys::process::{self, Ended};
 use crate::sys::shm::Scoreboard;
 use crate::sys::signals::Signals;
@@ -82,7 +83,7 @@ impl Master {
     pub fn new(launch: Launch) -> io::Result<Self> {
         process::become_subreaper()?;
         Ok(Self {
-            arbiter: Arbiter::default(),
+            arbiter: Arbiter::new(SLOTS),
             launch,
             signals: Signals::collect(&signals::collected())?,
             scoreboard: Scoreboard::create()?,

@@ -8,7 +8,7 @@ use super::listeners::Listener;
 use super::pidfile::Pidfile;
 use super::protocol::Order;
 use super::{Generation, Master, report};
-use crate::arbiter::{Action, Event, GenerationId, Pid, Slot, WorkerSignal};
+use crate::arbiter::{Action, Event, GenerationId, Pid, Report, Slot, WorkerSignal};
 use crate::log;
 use crate::settings::Settings;
 use crate::sys::{process, title};
@@ -24,8 +24,18 @@ impl Master {
             Action::ReadDeadlines => self.read_deadlines(),
             Action::ReopenLogs => self.reopen_logs(),
             Action::CloseListeners => self.close_listeners(),
-            Action::Report(told) => report::write(&told, &self.scoreboard),
+            Action::Report(told) => self.report(&told),
             Action::Exit(code) => self.exit = Some(code),
+        }
+    }
+
+    fn report(&self, told: &Report) {
+        report::write(told, &self.scoreboard);
+        // The end of its link does not end a zygote that hangs.
+        if let Report::ZygoteSilent(generation) = told
+            && let Some(pid) = self.generations.get(generation).and_then(Generation::zygote_pid)
+        {
+            kill(Pid(pid), WorkerSignal::Kill);
         }
     }
 
@@ -131,9 +141,8 @@ impl Master {
     }
 
     fn read_deadlines(&mut self) {
-        let slots = self.arbiter.occupied_slots();
         let deadline = |slot: Slot| self.scoreboard.slot(slot.0).and_then(|cells| cells.deadline());
-        let deadlines = slots.into_iter().map(|slot| (slot, deadline(slot))).collect();
+        let deadlines = self.arbiter.workers().map(|worker| (worker.slot, deadline(worker.slot))).collect();
         self.events.push_back(Event::Deadlines(deadlines));
     }
 

@@ -36,6 +36,9 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
         Report::ZygoteLost { generation, exit } => {
             log::error!("The zygote of generation {} {}: starting another", generation.0, ended(*exit));
         }
+        Report::ZygoteSilent(generation) => {
+            log::error!("The zygote of generation {} does not answer: starting another", generation.0);
+        }
         Report::ShuttingDown => log::info!("Shutting down: Master"),
     }
 }

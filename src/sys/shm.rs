@@ -44,7 +44,7 @@ impl Scoreboard {
         }?;
         // SAFETY: the mapping is `SLOTS` cells long, page-aligned, never unmapped, and the file is never truncated; every
         // field is an atomic for which any bytes, zeros first, are a value, so sharing it between processes is sound.
-        let slots = unsafe { std::slice::from_raw_parts(address.cast::<SlotCells>().as_ptr(), SLOTS) };
+        let slots = unsafe { std::slice::from_raw_parts(address.cast::<SlotCells>().as_ptr(), SLOTS as usize) };
         Ok(Self { file: file.into(), slots })
     }
 
@@ -61,5 +61,5 @@ impl AsFd for Scoreboard {
 }
 
 const fn size() -> usize {
-    SLOTS * size_of::<SlotCells>()
+    SLOTS as usize * size_of::<SlotCells>()
 }

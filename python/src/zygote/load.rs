@@ -5,13 +5,12 @@ use std::os::fd::OwnedFd;
 use pyo3::prelude::*;
 
 use super::Failure;
-use crate::glue;
+use crate::glue::APPS;
 use gunicorn::log;
 use gunicorn::master::protocol::Load;
 use gunicorn::settings::Settings;
 use gunicorn::sys::shm::Scoreboard;
 
-const APPS: glue::Glue = glue::glue!("_apps");
 
 /// Everything that a worker inherits.
 pub(crate) struct Loaded {

@@ -11,14 +11,14 @@ use std::path::Path;
 
 use pyo3::prelude::*;
 
-use crate::{boot, ffi, glue, signals};
+use crate::glue::CONFIG;
+use crate::{boot, ffi, signals};
 use gunicorn::master::protocol::{Answer, Order, PythonConfig, VERSION};
 use gunicorn::sys::link::Link;
 use gunicorn::sys::process::{self, Forked};
 use gunicorn::{log, sys};
 pub(crate) use load::{Loaded, load_app};
 
-const CONFIG: glue::Glue = glue::glue!("_config");
 
 /// Why an order could not be followed, in words for the operator.
 #[derive(Debug)]
