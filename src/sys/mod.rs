@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod epoll;
 pub mod link;
+pub mod localtime;
+pub mod logfile;
 pub mod poll;
 pub mod process;
 pub mod sendfile;
