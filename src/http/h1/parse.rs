@@ -33,8 +33,8 @@ impl HeadScan {
             let at = self.lines.position();
             let (bound, too_long) = self.line_bound(limits, at);
             let Some(line) = self.lines.next_line(input, bound).map_err(|fault| match fault {
-                LineFault::TooLong => ProtocolError::new(too_long, input.get(at..).unwrap_or_default()),
-                LineFault::BareLf => ProtocolError::new(Rule::BareLf, input.get(at..).unwrap_or_default()),
+                LineFault::TooLong => ProtocolError::new(too_long, excerpt(input, at..at.saturating_add(bound))),
+                LineFault::BareLf => ProtocolError::new(Rule::BareLf, excerpt(input, at..self.lines.position())),
             })?
             else {
                 return Ok(None);
@@ -120,6 +120,11 @@ fn tokenise<'i>(
     head.fields
         .extend(request.headers.iter().map(|field| (span(input, field.name.as_bytes()), span(input, field.value))));
     Ok(Line { method: method.as_bytes(), target: target.as_bytes(), version: head.version })
+}
+
+/// The bytes to show of a line that is refused.
+fn excerpt(input: &[u8], range: Range<usize>) -> &[u8] {
+    input.get(range).unwrap_or_default()
 }
 
 /// Where `part`, which was cut out of `whole`, lies in it.
