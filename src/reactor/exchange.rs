@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use crate::http::Head;
+pub use crate::http::{ResponseError, ResponseHead};
 use crate::net::Address;
 
 /// A request body that has arrived whole.
@@ -17,40 +18,6 @@ pub enum RequestBody {
 /// Bytes that somebody else owns (a Python `bytes`, say) and that are sent without being copied.
 pub trait Payload: AsRef<[u8]> + Send {}
 impl<T: AsRef<[u8]> + Send> Payload for T {}
-
-/// The status line and fields of a response, as the application gave them.
-#[derive(Debug, Clone, Copy)]
-pub struct ResponseHead<'a> {
-    /// Status code, 200..=999.
-    pub status: u16,
-    /// Reason phrase; may be empty.
-    pub reason: &'a [u8],
-    /// Field names and values, in order.
-    pub fields: &'a [(&'a [u8], &'a [u8])],
-}
-
-/// Why a response could not be accepted. Nothing of the rejected part has been sent.
-#[derive(Debug, thiserror::Error)]
-pub enum ResponseError {
-    /// A field name is not a token (RFC 9110, section 5.1).
-    #[error("invalid response header name {0:?}")]
-    FieldName(String),
-    /// A field value holds CR, LF, NUL or another control character (RFC 9110, section 5.5).
-    #[error("invalid value of response header {0:?}")]
-    FieldValue(String),
-    /// A hop-by-hop field, which an application must not set (PEP 3333).
-    #[error("hop-by-hop response header {0:?} is not the application's to set")]
-    HopByHop(String),
-    /// The reason phrase holds a control character, or the code is out of range.
-    #[error("invalid status {0:?}")]
-    Status(String),
-    /// Content-Length is not a number, or is given twice with different values.
-    #[error("invalid Content-Length {0:?}")]
-    ContentLength(String),
-    /// The client has gone, or was too slow for the time it has; the response cannot be completed.
-    #[error("the client has gone")]
-    Gone,
-}
 
 /// One request and its response. Owns the connection while it lives; goes back by `Reactor::complete`.
 #[derive(Debug)]

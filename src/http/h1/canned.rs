@@ -1,0 +1,53 @@
+//! Responses that the server gives by itself: the interim ones, and the answer to what is refused.
+
+use super::fields::{Summary, append_common, append_content_length, append_field, append_fields, append_status_line};
+use crate::http::{ResponseError, Version, reason_phrase};
+
+/// Appends the interim response that lets a client send its body (RFC 9110, section 10.1.1).
+pub fn encode_continue(out: &mut Vec<u8>) {
+    append_status_line(Version::Http11, 100, reason_phrase(100).as_bytes(), out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a 103 with the fields (RFC 8297). Only for a 1.1 client whose final response has not started.
+///
+/// # Errors
+/// A field that cannot be sent; then nothing is appended.
+pub fn encode_early_hints(fields: &[(&[u8], &[u8])], out: &mut Vec<u8>) -> Result<(), ResponseError> {
+    Summary::of(fields)?;
+    append_status_line(Version::Http11, 103, reason_phrase(103).as_bytes(), out);
+    append_fields(fields, out);
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Appends a whole response that says no more than its status, and `detail` where there is something to say; the
+/// connection is to be closed after it. The page is gunicorn's, on one line.
+pub fn encode_error(status: u16, detail: &str, date: &[u8], out: &mut Vec<u8>) {
+    let reason = reason_phrase(status);
+    let mut page = String::with_capacity(160 + 2 * reason.len() + detail.len());
+    for part in ["<html><head><title>", reason, "</title></head><body><h1><p>", reason, "</p></h1>"] {
+        page.push_str(part);
+    }
+    detail.chars().for_each(|c| push_escaped(c, &mut page));
+    page.push_str("</body></html>\n");
+    append_status_line(Version::Http11, status, reason.as_bytes(), out);
+    append_common(date, out);
+    append_field(b"Connection", b"close", out);
+    append_field(b"Content-Type", b"text/html; charset=utf-8", out);
+    append_content_length(page.len() as u64, out);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(page.as_bytes());
+}
+
+/// A character as HTML text.
+fn push_escaped(c: char, page: &mut String) {
+    match c {
+        '&' => page.push_str("&amp;"),
+        '<' => page.push_str("&lt;"),
+        '>' => page.push_str("&gt;"),
+        '"' => page.push_str("&quot;"),
+        '\'' => page.push_str("&#x27;"),
+        _ => page.push(c),
+    }
+}

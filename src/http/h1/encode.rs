@@ -1,0 +1,216 @@
+//! A response on the wire: its head, the framing of its body, its end.
+//!
+//! The body's bytes are never copied here: [`Encoder::frame`] says what to put before and after them.
+//!
+//! What an application sets of the fields that belong to the connection (PEP 3333, "hop-by-hop"), and of Server and
+//! Date, is dropped without a word, as by gunicorn; an upgrade to WebSocket passes.
+
+use super::fields::{Summary, append_common, append_content_length, append_fields, append_status_line, check_status};
+use crate::http::{ResponseError, ResponseHead, Version};
+
+/// Room for what a head holds besides the application's fields, in bytes.
+const HEAD_BYTES: usize = 192;
+
+/// What the response needs to know of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestContext {
+    /// Version of the request; the answer names the same one, as gunicorn's does.
+    pub version: Version,
+    /// Whether the method is HEAD.
+    pub is_head: bool,
+    /// Whether the client allows and the server wants another request on the connection.
+    pub keep_alive: bool,
+}
+
+/// How the end of a response's body is told to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// There is no body, whatever the fields say.
+    Bodiless,
+    /// By Content-Length.
+    Length(u64),
+    /// By chunks.
+    Chunked,
+    /// By closing the connection.
+    UntilClose,
+}
+
+impl Framing {
+    /// RFC 9112, section 6.3, for responses, item by item. `length` is the Content-Length, if there is to be one.
+    fn decide(request: RequestContext, status: u16, length: Option<u64>) -> Self {
+        match length {
+            // Item 1.
+            _ if request.is_head || is_bodiless(status) => Self::Bodiless,
+            // Items 5 and 6 (3 and 4 are about Transfer-Encoding, which is never the application's to set).
+            Some(length) => Self::Length(length),
+            // Item 4, made so here: only a 1.1 client knows chunks (section 6.1).
+            None if request.version == Version::Http11 => Self::Chunked,
+            // Item 8.
+            None => Self::UntilClose,
+        }
+    }
+}
+
+/// RFC 9110, section 6.4.1: statuses whose responses have no body.
+fn is_bodiless(status: u16) -> bool {
+    status < 200 || status == 204 || status == 304
+}
+
+/// How to send a piece of body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// How many bytes of the piece to send, from its start.
+    pub take: usize,
+    size_line: SizeLine,
+}
+
+impl Frame {
+    /// What goes before the bytes: the chunk's size, or nothing.
+    pub fn prefix(&self) -> &[u8] {
+        self.size_line.bytes()
+    }
+
+    /// What goes after them: CRLF, or nothing.
+    pub fn suffix(&self) -> &'static [u8] {
+        if self.prefix().is_empty() { b"" } else { b"\r\n" }
+    }
+}
+
+/// `chunk-size CRLF` (RFC 9112, section 7.1), at the end of its buffer; upper case as gunicorn writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SizeLine {
+    buffer: [u8; 18],
+    start: u8,
+}
+
+impl SizeLine {
+    const NONE: Self = Self { buffer: [0; 18], start: 18 };
+
+    fn new(mut size: usize) -> Self {
+        let mut line = Self { buffer: *b"0000000000000000\r\n", start: 16 };
+        for digit in line.buffer.iter_mut().take(16).rev() {
+            if size == 0 {
+                break;
+            }
+            *digit = b"0123456789ABCDEF"[size & 0xf];
+            size >>= 4;
+            line.start -= 1;
+        }
+        line
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(usize::from(self.start)..).unwrap_or_default()
+    }
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// Complete; the connection may carry another request.
+    KeepAlive,
+    /// Complete; the connection is to be closed.
+    Close,
+    /// Shorter than its Content-Length: the connection is to be closed, which tells the client so.
+    Incomplete,
+}
+
+/// One response on its way out. Made anew for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Encoder {
+    framing: Option<Framing>,
+    keep_alive: bool,
+    sent: u64,
+}
+
+impl Encoder {
+    /// A response that has not started.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Checks the head, decides the framing and appends the encoded head to `out`. `body_length` is the length of the
+    /// whole body, if known; it counts when the application gave no Content-Length. `date` is an IMF-fixdate (RFC
+    /// 9110, section 5.6.7).
+    ///
+    /// # Errors
+    /// A head that cannot be sent; then nothing is appended and another head may be started.
+    pub fn start(
+        &mut self,
+        head: &ResponseHead<'_>,
+        request: RequestContext,
+        body_length: Option<u64>,
+        date: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ResponseError> {
+        check_status(head)?;
+        let summary = Summary::of(head.fields)?;
+        let framing = Framing::decide(request, head.status, summary.content_length.or(body_length));
+        let keep_alive = request.keep_alive && framing != Framing::UntilClose && head.status >= 200 && !summary.upgrade;
+        out.reserve(HEAD_BYTES + head.reason.len() + summary.bytes);
+        append_status_line(request.version, head.status, head.reason, out);
+        append_common(date, out);
+        out.extend_from_slice(match (summary.upgrade, keep_alive) {
+            (true, _) => b"Connection: upgrade\r\n",
+            (false, true) => b"Connection: keep-alive\r\n",
+            (false, false) => b"Connection: close\r\n",
+        });
+        match framing {
+            Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            Framing::Length(length) if summary.content_length.is_none() => append_content_length(length, out),
+            _ => {}
+        }
+        // RFC 9110, section 8.6: none in a 1xx or 204. HEAD and 304 keep the application's: it is that of the GET.
+        let keeps_length = head.status >= 200 && head.status != 204;
+        if let Some(length) = summary.content_length.filter(|_| keeps_length) {
+            append_content_length(length, out);
+        }
+        append_fields(head.fields, out);
+        out.extend_from_slice(b"\r\n");
+        *self = Self { framing: Some(framing), keep_alive, sent: 0 };
+        Ok(())
+    }
+
+    /// How to send the next `length` bytes of body: no byte beyond the Content-Length, none if there is to be no body.
+    /// They count as sent.
+    pub fn frame(&mut self, length: usize) -> Frame {
+        let take = match self.framing {
+            Some(Framing::Length(total)) => usize::try_from(total - self.sent).map_or(length, |left| left.min(length)),
+            Some(Framing::Chunked | Framing::UntilClose) => length,
+            Some(Framing::Bodiless) | None => 0,
+        };
+        self.sent += take as u64;
+        // A chunk of no bytes would end the body.
+        let is_chunk = take > 0 && self.framing == Some(Framing::Chunked);
+        Frame { take, size_line: if is_chunk { SizeLine::new(take) } else { SizeLine::NONE } }
+    }
+
+    /// Ends the response: appends the last chunk if there are chunks, and says what becomes of the connection.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Finish {
+        match self.framing {
+            Some(Framing::Length(total)) if self.sent < total => self.keep_alive = false,
+            Some(Framing::Chunked) => out.extend_from_slice(b"0\r\n\r\n"),
+            _ => {}
+        }
+        match self.framing {
+            Some(Framing::Length(total)) if self.sent < total => Finish::Incomplete,
+            _ if self.keep_alive => Finish::KeepAlive,
+            _ => Finish::Close,
+        }
+    }
+
+    /// Whether the head has been encoded.
+    pub fn is_started(&self) -> bool {
+        self.framing.is_some()
+    }
+
+    /// Whether the connection may carry another request once the response is complete. `false` before the start.
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Bytes of body that count as sent, without framing.
+    pub fn body_bytes(&self) -> u64 {
+        self.sent
+    }
+}
