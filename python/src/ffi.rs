@@ -11,7 +11,7 @@ use pyo3::types::PyString;
 ///
 /// # Errors
 /// `MemoryError`.
-pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     let length = isize::try_from(bytes.len())?;
     // SAFETY: the pointer and the length are those of one slice, which is only read; the result is a new reference to
     // a str, or null with an exception set, which is what `from_owned_ptr_or_err` takes.
@@ -23,13 +23,13 @@ pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyStrin
 }
 
 /// How many references there are to `object`.
-pub fn references<T>(object: &Bound<'_, T>) -> isize {
+pub(crate) fn references<T>(object: &Bound<'_, T>) -> isize {
     // SAFETY: a `Bound` holds a live object, and shows that this thread is attached.
     unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// Runs `work` on this thread while it is detached from the interpreter.
-pub fn detached<R>(py: Python<'_>, work: impl FnOnce() -> R) -> R {
+pub(crate) fn detached<R>(py: Python<'_>, work: impl FnOnce() -> R) -> R {
     struct OnThisThread<F>(F);
     // SAFETY: `detach` runs the closure on the calling thread, so nothing is really sent. Its `Send` bound is there to
     // keep Python references out of the closure; the callers of this function, all in this crate, pass none.
@@ -47,7 +47,7 @@ pub fn detached<R>(py: Python<'_>, work: impl FnOnce() -> R) -> R {
 ///
 /// # Errors
 /// Those of fcntl(2); EBADF when there is no such descriptor.
-pub fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
+pub(crate) fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
     if fd < 0 {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }

@@ -13,7 +13,7 @@ const JOINED: usize = 64 * 1024;
 ///
 /// # Errors
 /// What the application raised, or did wrong; `BrokenPipeError` when the client has gone.
-pub fn send(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn send(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     // Neither a list nor a tuple has a close method.
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         return match list.len() {
@@ -39,7 +39,10 @@ fn send_parts(response: &Response, parts: &[Bound<'_, PyAny>]) -> PyResult<()> {
     let parts = parts.iter().map(body_part).collect::<PyResult<Vec<&Bound<'_, PyBytes>>>>()?;
     let length = parts.iter().map(|part| part.as_bytes().len()).sum::<usize>();
     if length <= JOINED {
-        response.send_copied(&parts.iter().flat_map(|part| part.as_bytes()).copied().collect::<Vec<_>>(), Some(length as u64))?;
+        response.send_copied(
+            &parts.iter().flat_map(|part| part.as_bytes()).copied().collect::<Vec<_>>(),
+            Some(length as u64),
+        )?;
     } else {
         parts.iter().try_for_each(|part| response.send(part, Some(length as u64)))?;
     }

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Why the value could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unavailable {
+pub(super) enum Unavailable {
     /// Another thread is using it just now.
     InUse,
     /// Its request has ended.
@@ -27,19 +27,19 @@ enum Place<T> {
 
 /// The place of a value of type `T`.
 #[derive(Debug)]
-pub struct Checkout<T> {
+pub(super) struct Checkout<T> {
     place: Mutex<Place<T>>,
     returned: Condvar,
 }
 
 impl<T> Checkout<T> {
     /// An empty place: its request has ended, or not yet begun.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { place: Mutex::new(Place::Ended), returned: Condvar::new() }
     }
 
     /// Puts the value of a new request in, and drops what may have been left of an old one.
-    pub fn begin(&self, value: T) {
+    pub(super) fn begin(&self, value: T) {
         let old = std::mem::replace(&mut *self.lock(), Place::Here(value));
         drop(old);
     }
@@ -48,38 +48,34 @@ impl<T> Checkout<T> {
     ///
     /// # Errors
     /// Somebody else has it, or nobody may have it any more.
-    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, Unavailable> {
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, Unavailable> {
         let mut value = self.take()?;
         let result = work(&mut value);
         self.put_back(value);
         Ok(result)
     }
 
-    /// Ends the request if the value is here: gives it out for good.
-    pub fn try_end(&self) -> Option<T> {
+    /// Ends the request if the value is here: gives it out for good. Otherwise nobody new gets it any more.
+    pub(super) fn try_end(&self) -> Option<T> {
         let mut place = self.lock();
         match std::mem::replace(&mut *place, Place::Ended) {
             Place::Here(value) => Some(value),
-            Place::Ended => None,
             Place::Out | Place::Recalled => {
                 *place = Place::Recalled;
                 None
             }
+            Place::Ended => None,
         }
     }
 
-    /// Waits until whoever has the value puts it back, then ends the request. `None` when there is none. To be called
-    /// detached from the interpreter, since the other thread may need that to come to an end.
-    pub fn end(&self) -> Option<T> {
+    /// As `try_end`, but waits until whoever has the value puts it back. For the one who began the request, and
+    /// who alone ends it. To be called detached from the interpreter, which the other thread may need to come to an end.
+    pub(super) fn end(&self) -> T {
         loop {
             if let Some(value) = self.try_end() {
-                return Some(value);
+                return value;
             }
-            let place = self.lock();
-            if matches!(*place, Place::Ended) {
-                return None;
-            }
-            drop(self.returned.wait_while(place, |place| matches!(place, Place::Recalled)));
+            drop(self.returned.wait_while(self.lock(), |place| !matches!(place, Place::Here(_))));
         }
     }
 

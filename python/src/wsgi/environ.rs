@@ -21,12 +21,12 @@ use super::names::{Names, Role};
 use super::target::{Target, unquote};
 use crate::ffi;
 
-/// `SERVER_SOFTWARE`: what applications test for, with the version whose behaviour they get.
-const SERVER_SOFTWARE: &str = "gunicorn/27.0.1";
+/// `SERVER_SOFTWARE`.
+const SERVER_SOFTWARE: &str = concat!("gunicorn-rs/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no environ for a request.
 #[derive(Debug, thiserror::Error)]
-pub enum EnvironError {
+pub(super) enum EnvironError {
     /// The application is mounted somewhere else than where the request goes.
     #[error("Configuration problem: Request path '{}' does not start with SCRIPT_NAME '{}'", path.escape_ascii(), script_name.escape_ascii())]
     ScriptName {
@@ -43,9 +43,19 @@ pub enum EnvironError {
     Python(#[from] PyErr),
 }
 
+impl EnvironError {
+    /// Status of the answer, as gunicorn gives it.
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::Scheme => 400,
+            Self::ScriptName { .. } | Self::Python(_) => 500,
+        }
+    }
+}
+
 /// What is the same for all requests of a worker.
 #[derive(Debug)]
-pub struct Environs {
+pub(super) struct Environs {
     listeners: Vec<Listener>,
     names: Names,
     script_name: Vec<u8>,
@@ -72,8 +82,9 @@ impl Environs {
     ///
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
-    pub fn new(py: Python<'_>, listeners: &[Address], base: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let script_name = py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?.extract::<String>()?;
+    pub(super) fn new(py: Python<'_>, listeners: &[Address], base: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let script_name =
+            py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?.extract::<String>()?;
         base.set_item("SCRIPT_NAME", &script_name)?;
         let listeners = listeners.iter().map(|address| Listener::new(py, address, base)).collect::<PyResult<_>>()?;
         let names = Names::new(py)?;
@@ -84,7 +95,12 @@ impl Environs {
     ///
     /// # Errors
     /// The request cannot be mapped, or Python has no memory.
-    pub fn make<'py>(&self, py: Python<'py>, exchange: &Exchange, kit: &Kit) -> Result<Bound<'py, PyDict>, EnvironError> {
+    pub(super) fn make<'py>(
+        &self,
+        py: Python<'py>,
+        exchange: &Exchange,
+        kit: &Kit,
+    ) -> Result<Bound<'py, PyDict>, EnvironError> {
         let environ = self.template(py, exchange.local())?;
         let head = exchange.head();
         set_objects(&environ, kit)?;
@@ -104,7 +120,12 @@ impl Environs {
     }
 
     /// Sets the header fields.
-    fn set_fields<'a>(&self, environ: &Bound<'_, PyDict>, head: Head<'a>, is_trusted: bool) -> Result<Told<'a>, EnvironError> {
+    fn set_fields<'a>(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        head: Head<'a>,
+        is_trusted: bool,
+    ) -> Result<Told<'a>, EnvironError> {
         let py = environ.py();
         let mut told = Told::default();
         let mut expected = environ.len();
@@ -145,7 +166,12 @@ impl Environs {
         Ok(())
     }
 
-    fn set_request_line(&self, environ: &Bound<'_, PyDict>, head: Head<'_>, told: &Told<'_>) -> Result<(), EnvironError> {
+    fn set_request_line(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        head: Head<'_>,
+        told: &Told<'_>,
+    ) -> Result<(), EnvironError> {
         let py = environ.py();
         if head.method() != b"GET" {
             environ.set_item(intern!(py, "REQUEST_METHOD"), ffi::latin1(py, head.method())?)?;

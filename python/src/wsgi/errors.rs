@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 /// Writes to what `sys.stderr` is at the time, and at once.
 #[derive(Debug)]
 #[pyclass(frozen, name = "ErrorStream", module = "gunicorn_rs")]
-pub struct ErrorStream;
+pub(super) struct ErrorStream;
 
 #[pymethods]
 impl ErrorStream {

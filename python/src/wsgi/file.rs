@@ -11,7 +11,7 @@ use crate::ffi;
 /// The Python class that `environ["wsgi.file_wrapper"]` names.
 #[derive(Debug)]
 #[pyclass(frozen, subclass, name = "FileWrapper", module = "gunicorn_rs")]
-pub struct FileWrapper {
+pub(super) struct FileWrapper {
     /// The file-like object.
     #[pyo3(get)]
     filelike: Py<PyAny>,
@@ -58,11 +58,11 @@ impl FileWrapper {
     ///
     /// # Errors
     /// Those of [`Response::send_file`].
-    pub fn send(&self, py: Python<'_>, response: &Response) -> PyResult<bool> {
+    pub(super) fn send(&self, py: Python<'_>, response: &Response) -> PyResult<bool> {
         let filelike = self.filelike.bind(py);
         let Some(file) = regular_file(filelike) else { return Ok(false) };
         let Ok((offset, size)) = rest_of(filelike, &file) else { return Ok(false) };
-        response.send_file(py, file, offset, size.saturating_sub(offset))?;
+        response.send_file(file, offset, size.saturating_sub(offset))?;
         Ok(true)
     }
 }

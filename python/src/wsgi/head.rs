@@ -1,5 +1,4 @@
-//! The head of a response as the application gave it: Python strings turned into bytes, and the fields left out that
-//! are the server's to set.
+//! The head of a response as the application gave it: Python strings turned into bytes, and found fit to be sent.
 //!
 //! It is kept until the first byte of the body, or the end, is there: PEP 3333 lets an application
 //! replace it until then, and by then the length of the body may be known.
@@ -9,26 +8,11 @@ use std::ops::Range;
 use gunicorn::reactor::{Exchange, ResponseError, ResponseHead};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
-
-/// Hop-by-hop fields (RFC 9110, section 7.6.1) and those that an origin server sets itself: dropped without a word, as by
-/// gunicorn, since applications and frameworks do set them.
-const SERVERS_OWN: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-    "server",
-    "date",
-];
+use pyo3::types::{PyList, PyString, PyTuple};
 
 /// Status line and fields. Its memory is used again from request to request.
 #[derive(Debug, Default)]
-pub struct Head {
+pub(super) struct Head {
     status: u16,
     reason: Range<usize>,
     fields: Vec<(Range<usize>, Range<usize>)>,
@@ -40,41 +24,40 @@ impl Head {
     ///
     /// # Errors
     /// `TypeError` for what is not a `str`, `ValueError` for what cannot be sent.
-    pub fn set(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn set(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
         self.set_status(status)?;
-        self.push_all(headers, |name| !SERVERS_OWN.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes())))
+        self.push_all(headers)?;
+        self.as_response(&self.fields()).check().map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// Takes over what an application passes to `wsgi.early_hints`.
     ///
     /// # Errors
     /// As `set`.
-    pub fn set_hints(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn set_hints(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
-        self.push_all(headers, |_| true)
+        self.push_all(headers)
     }
 
     /// Starts the response with this head.
     ///
     /// # Errors
     /// Those of [`Exchange::start`].
-    pub fn start(&self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<(), ResponseError> {
-        let reason = &self.bytes[self.reason.clone()];
-        exchange.start(&ResponseHead { status: self.status, reason, fields: &self.fields() }, body_length)
+    pub(super) fn start(&self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<(), ResponseError> {
+        exchange.start(&self.as_response(&self.fields()), body_length)
     }
 
     /// Sends the fields as early hints.
     ///
     /// # Errors
     /// Those of [`Exchange::early_hints`].
-    pub fn hint(&self, exchange: &mut Exchange) -> Result<(), ResponseError> {
+    pub(super) fn hint(&self, exchange: &mut Exchange) -> Result<(), ResponseError> {
         exchange.early_hints(&self.fields())
     }
 
-    /// Whether a response with this status may have a body that the application did not give (RFC 9110, section 6.4.1).
-    pub fn may_omit_body(&self) -> bool {
-        matches!(self.status, 204 | 304)
+    fn as_response<'a>(&'a self, fields: &'a [(&'a [u8], &'a [u8])]) -> ResponseHead<'a> {
+        ResponseHead { status: self.status, reason: &self.bytes[self.reason.clone()], fields }
     }
 
     fn fields(&self) -> Vec<(&[u8], &[u8])> {
@@ -91,8 +74,9 @@ impl Head {
         let line = self.push_text(status)?;
         let bytes = &self.bytes[line.clone()];
         let (code, reason) = bytes.split_at_checked(3).unwrap_or((bytes, b""));
-        let well_formed = code.len() == 3 && code.iter().all(u8::is_ascii_digit) && (reason.is_empty() || reason[0] == b' ');
-        if !well_formed || !reason.iter().all(|&byte| is_field_byte(byte)) {
+        let well_formed =
+            code.len() == 3 && code.iter().all(u8::is_ascii_digit) && (reason.is_empty() || reason[0] == b' ');
+        if !well_formed {
             return Err(PyValueError::new_err(format!("Invalid status {}", status.repr()?)));
         }
         self.status = code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
@@ -100,25 +84,20 @@ impl Head {
         Ok(())
     }
 
-    fn push_all(&mut self, headers: &Bound<'_, PyAny>, is_wanted: impl Fn(&[u8]) -> bool) -> PyResult<()> {
+    fn push_all(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Ok(headers) = headers.cast_exact::<PyList>() {
-            return headers.iter().try_for_each(|header| self.push(&header, &is_wanted));
+            return headers.iter().try_for_each(|header| self.push(&header));
         }
-        headers.try_iter()?.try_for_each(|header| self.push(&header?, &is_wanted))
+        headers.try_iter()?.try_for_each(|header| self.push(&header?))
     }
 
-    fn push(&mut self, header: &Bound<'_, PyAny>, is_wanted: impl Fn(&[u8]) -> bool) -> PyResult<()> {
+    fn push(&mut self, header: &Bound<'_, PyAny>) -> PyResult<()> {
         let (name, value) = match header.cast_exact::<PyTuple>() {
             Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
             _ => header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?,
         };
-        let name_range = self.push_text(&name)?;
-        let value_range = self.push_text(&value)?;
-        if !is_wanted(&self.bytes[name_range.clone()]) {
-            self.bytes.truncate(name_range.start);
-            return Ok(());
-        }
-        self.fields.push((name_range, value_range));
+        let field = (self.push_text(&name)?, self.push_text(&value)?);
+        self.fields.push(field);
         Ok(())
     }
 
@@ -134,14 +113,11 @@ impl Head {
             return Ok(start..self.bytes.len());
         }
         for character in utf8.chars() {
-            let byte = u8::try_from(character);
-            self.bytes.push(byte.map_err(|_| PyValueError::new_err(format!("{} is not latin-1", string.repr()?)))?);
+            let Ok(byte) = u8::try_from(character) else {
+                return Err(PyValueError::new_err(format!("{} is not latin-1", string.repr()?)));
+            };
+            self.bytes.push(byte);
         }
         Ok(start..self.bytes.len())
     }
-}
-
-/// HTAB, SP, VCHAR or obs-text (RFC 9110, section 5.5).
-fn is_field_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }

@@ -16,23 +16,23 @@ use super::checkout::{Checkout, Unavailable};
 /// The Python object.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Input", module = "gunicorn_rs")]
-pub struct Input {
+pub(super) struct Input {
     body: Checkout<Body>,
 }
 
 impl Input {
     /// An input without a request.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { body: Checkout::new() }
     }
 
     /// Gives it the body of a new request.
-    pub fn begin(&self, body: RequestBody) {
+    pub(super) fn begin(&self, body: RequestBody) {
         self.body.begin(Body::new(body));
     }
 
     /// Ends the request: the body is dropped, now or by whoever is just reading it.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         drop(self.body.try_end());
     }
 

@@ -14,17 +14,17 @@ use crate::ffi;
 
 /// One set of objects, for one request at a time.
 #[derive(Debug)]
-pub struct Kit {
+pub(super) struct Kit {
     /// `start_response`.
-    pub start_response: Py<PyAny>,
+    pub(super) start_response: Py<PyAny>,
     /// `wsgi.early_hints`.
-    pub early_hints: Py<PyAny>,
+    pub(super) early_hints: Py<PyAny>,
     /// `wsgi.input`.
-    pub input: Py<Input>,
+    pub(super) input: Py<Input>,
     /// `gunicorn.socket`.
-    pub socket: Py<ClientSocket>,
+    pub(super) socket: Py<ClientSocket>,
     /// The response behind them.
-    pub response: Py<Response>,
+    pub(super) response: Py<Response>,
     start: Py<Start>,
     write: Py<PyAny>,
     head: Head,
@@ -36,7 +36,7 @@ impl Kit {
     ///
     /// # Errors
     /// `MemoryError`.
-    pub fn new(py: Python<'_>) -> PyResult<Self> {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
         let response = Py::new(py, Response::new())?;
         let write = response.getattr(py, "write")?;
         let start = Py::new(py, Start::new(response.clone_ref(py), write.clone_ref(py)))?;
@@ -56,21 +56,21 @@ impl Kit {
     }
 
     /// Begins a request.
-    pub fn begin(&mut self, exchange: Box<Exchange>, body: RequestBody) {
+    pub(super) fn begin(&mut self, exchange: Box<Exchange>, body: RequestBody) {
         self.input.get().begin(body);
         self.response.get().begin(exchange, std::mem::take(&mut self.head));
     }
 
     /// Ends the request: from here on the objects reach nothing any more.
-    pub fn end(&mut self, py: Python<'_>) -> Option<Sending> {
+    pub(super) fn end(&mut self, py: Python<'_>) -> Sending {
         self.input.get().end();
-        let mut sending = self.response.get().end(py)?;
+        let mut sending = self.response.get().end(py);
         self.head = std::mem::take(&mut sending.head);
-        Some(sending)
+        sending
     }
 
     /// Whether nobody else has any of the objects.
-    pub fn is_unshared(&self, py: Python<'_>) -> bool {
+    pub(super) fn is_unshared(&self, py: Python<'_>) -> bool {
         self.references(py) == self.unshared && !self.socket.get().is_used(py)
     }
 

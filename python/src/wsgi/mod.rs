@@ -43,7 +43,7 @@ use std::sync::{Mutex, PoisonError};
 
 use gunicorn::app::App;
 use gunicorn::net::Address;
-use gunicorn::reactor::{Exchange, ResponseHead};
+use gunicorn::reactor::Exchange;
 use pyo3::exceptions::{PyConnectionError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -104,7 +104,7 @@ impl WsgiApp {
         let body = exchange.take_body();
         kit.begin(exchange, body);
         let outcome = self.answer(py, &kit, environ);
-        let Some(mut sending) = kit.end(py) else { unreachable!() };
+        let mut sending = kit.end(py);
         self.keep(py, kit);
         if let Err(error) = outcome {
             fail(py, &mut sending, error);
@@ -162,17 +162,22 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
     report::failure(py, sending.exchange.head(), error);
     match sending.stage {
         Stage::Started => sending.exchange.abort(),
-        Stage::Waiting | Stage::Given => apologise(&mut sending.exchange, ""),
+        Stage::Waiting | Stage::Given => sending.exchange.refuse(500, ""),
     }
 }
 
 /// The application cannot be entered with this request.
 fn refuse(py: Python<'_>, exchange: &mut Exchange, error: EnvironError) {
+    let status = error.status();
     let explanation = error.to_string();
     match error {
         EnvironError::Python(error) => {
             report::failure(py, exchange.head(), error);
-            apologise(exchange, "");
+            exchange.refuse(status, "");
+        }
+        EnvironError::ScriptName { .. } | EnvironError::Scheme => {
+            report::refusal(py, exchange.peer(), &explanation);
+            exchange.refuse(status, &explanation);
         }
     }
 }

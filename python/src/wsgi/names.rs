@@ -21,7 +21,7 @@ const LONGEST: usize = 64;
 
 /// What a header means for the environ, besides being in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// Nothing.
     Plain,
     /// `Host`: names the server behind a Unix socket.
@@ -85,12 +85,12 @@ const COMMON: [&str; 40] = [
 
 /// A header name in an environ.
 #[derive(Debug)]
-pub struct Name {
+pub(super) struct Name {
     upper: Box<[u8]>,
     /// `HTTP_ACCEPT_ENCODING`, or `CONTENT_TYPE` and `CONTENT_LENGTH`.
-    pub key: Py<PyString>,
+    pub(super) key: Py<PyString>,
     /// What it means.
-    pub role: Role,
+    pub(super) role: Role,
 }
 
 impl Name {
@@ -120,12 +120,12 @@ fn role(upper: &[u8]) -> Role {
 
 /// The table.
 #[derive(Debug)]
-pub struct Names {
+pub(super) struct Names {
     places: Box<[OnceLock<Name>]>,
 }
 
 /// A name that is in the table, or one that was made for this request.
-pub enum Found<'a> {
+pub(super) enum Found<'a> {
     /// In the table.
     Kept(&'a Name),
     /// Not kept.
@@ -148,7 +148,7 @@ impl Names {
     ///
     /// # Errors
     /// `MemoryError`.
-    pub fn new(py: Python<'_>) -> PyResult<Self> {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
         let names = Self { places: (0..PLACES).map(|_| OnceLock::new()).collect() };
         for name in COMMON {
             names.get(py, name.as_bytes())?;
@@ -160,7 +160,7 @@ impl Names {
     ///
     /// # Errors
     /// `MemoryError`.
-    pub fn get(&self, py: Python<'_>, name: &[u8]) -> PyResult<Found<'_>> {
+    pub(super) fn get(&self, py: Python<'_>, name: &[u8]) -> PyResult<Found<'_>> {
         let start = hash(name);
         for place in (start..start + PROBES).filter_map(|place| self.places.get(place % PLACES)) {
             match place.get() {
@@ -183,6 +183,9 @@ impl Names {
 
 /// FNV-1a of the name in one case.
 fn hash(name: &[u8]) -> usize {
-    let hash = name.iter().take(LONGEST).fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte | 0x20)).wrapping_mul(0x0100_0193));
+    let hash = name
+        .iter()
+        .take(LONGEST)
+        .fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte | 0x20)).wrapping_mul(0x0100_0193));
     (hash ^ (hash >> 15)) as usize
 }

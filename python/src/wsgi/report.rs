@@ -2,27 +2,32 @@
 //! gunicorn, so that whatever listens to that logger (error trackers, say) hears of them with their exception.
 
 use gunicorn::http::Head;
+use gunicorn::net::Address;
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
 
 /// The application failed.
-pub fn failure(py: Python<'_>, head: Head<'_>, error: PyErr) {
+pub(super) fn failure(py: Python<'_>, head: Head<'_>, error: PyErr) {
     let message = format!("Error handling request {} {}", head.method().escape_ascii(), head.target().escape_ascii());
     record(py, "error", &message, Some(error));
 }
 
 /// A request was refused before the application was entered.
-pub fn refusal(py: Python<'_>, peer: &str, reason: &str) {
+pub(super) fn refusal(py: Python<'_>, peer: &Address, reason: &str) {
+    let peer = match peer {
+        Address::Inet(peer) => peer.ip().to_string(),
+        Address::Unix(_) => String::new(),
+    };
     record(py, "warning", &format!("Invalid request from ip={peer}: {reason}"), None);
 }
 
 /// The client did not wait for the whole response.
-pub fn gone(py: Python<'_>) {
+pub(super) fn gone(py: Python<'_>) {
     record(py, "debug", "Ignoring EPIPE", None);
 }
 
 /// A Python signal handler, run while the worker was waiting, raised.
-pub fn signal_handler(py: Python<'_>, error: PyErr) {
+pub(super) fn signal_handler(py: Python<'_>, error: PyErr) {
     record(py, "error", "Exception in worker process", Some(error));
 }
 

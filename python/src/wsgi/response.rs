@@ -3,6 +3,8 @@
 //! All three lead to one [`Sending`], which holds the exchange while the application runs. When the request has
 //! ended it is gone, and whoever calls them then gets a Python exception.
 
+use std::fs::File;
+
 use gunicorn::reactor::{Exchange, ResponseError};
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,7 +20,7 @@ const LARGE: usize = 16 * 1024;
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// `start_response` has not been called.
     Waiting,
     /// The application has given the head, and may still replace it.
@@ -29,15 +31,15 @@ pub enum Stage {
 
 /// A response on its way.
 #[derive(Debug)]
-pub struct Sending {
+pub(super) struct Sending {
     /// The exchange.
-    pub exchange: Box<Exchange>,
+    pub(super) exchange: Box<Exchange>,
     /// The head, or the memory for one.
-    pub head: Head,
+    pub(super) head: Head,
     /// How far it has come.
-    pub stage: Stage,
+    pub(super) stage: Stage,
     /// Whether the client was found to have gone.
-    pub gone: bool,
+    pub(super) gone: bool,
 }
 
 /// Why a response did not proceed.
@@ -97,31 +99,31 @@ impl Sending {
 /// The Python object behind `write` and `wsgi.early_hints`.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Response", module = "gunicorn_rs")]
-pub struct Response {
+pub(super) struct Response {
     sending: Checkout<Sending>,
 }
 
 impl Response {
     /// A response without a request.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { sending: Checkout::new() }
     }
 
     /// Gives it a new request to answer.
-    pub fn begin(&self, exchange: Box<Exchange>, head: Head) {
+    pub(super) fn begin(&self, exchange: Box<Exchange>, head: Head) {
         self.sending.begin(Sending { exchange, head, stage: Stage::Waiting, gone: false });
     }
 
     /// Ends the request. Waits for a thread of the application that is just writing.
-    pub fn end(&self, py: Python<'_>) -> Option<Sending> {
-        self.sending.try_end().or_else(|| ffi::detached(py, || self.sending.end()))
+    pub(super) fn end(&self, py: Python<'_>) -> Sending {
+        self.sending.try_end().unwrap_or_else(|| ffi::detached(py, || self.sending.end()))
     }
 
     /// Lets `work` use the response.
     ///
     /// # Errors
     /// `RuntimeError` when its request has ended, or another thread is writing.
-    pub fn with<R>(&self, work: impl FnOnce(&mut Sending) -> R) -> PyResult<R> {
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Sending) -> R) -> PyResult<R> {
         self.sending.with(work).map_err(|unavailable| {
             PyRuntimeError::new_err(match unavailable {
                 Unavailable::InUse => "another thread is writing this response",
@@ -134,7 +136,7 @@ impl Response {
     ///
     /// # Errors
     /// `BrokenPipeError` when the client has gone; `AssertionError` when there is no head yet.
-    pub fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
+    pub(super) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
         let bytes = part.as_bytes();
         if bytes.len() < LARGE {
             return self.send_copied(bytes, body_length);
@@ -148,10 +150,26 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub fn send_copied(&self, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| {
-            sending.proceed(body_length, |exchange| exchange.write(bytes))
-        })??;
+    pub(super) fn send_copied(&self, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.proceed(body_length, |exchange| exchange.write(bytes)))??;
+        Ok(())
+    }
+
+    /// Sends a body of one part, and ends the response.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_whole(&self, body: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.send(body, Some(body.as_bytes().len() as u64))?;
+        self.finish(None)
+    }
+
+    /// Sends the file's bytes from `offset` on, and tells their number where the application has not.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_file(&self, file: File, offset: u64, length: u64) -> PyResult<()> {
+        self.with(|sending| sending.proceed(Some(length), |exchange| exchange.send_file(file, offset, length)))??;
         Ok(())
     }
 
@@ -159,7 +177,7 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub fn finish(&self, body_length: Option<u64>) -> PyResult<()> {
+    pub(super) fn finish(&self, body_length: Option<u64>) -> PyResult<()> {
         self.with(|sending| sending.proceed(body_length, Exchange::finish))??;
         Ok(())
     }
@@ -185,7 +203,7 @@ impl Response {
 ///
 /// # Errors
 /// `TypeError`.
-pub fn body_part<'a, 'py>(part: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+pub(super) fn body_part<'a, 'py>(part: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
     part.cast().map_err(|_| match part.get_type().name() {
         Ok(name) => PyTypeError::new_err(format!("a response body is made of bytes, not {name}")),
         Err(error) => error,
@@ -195,14 +213,14 @@ pub fn body_part<'a, 'py>(part: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py
 /// The Python object whose method is `start_response`.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Start", module = "gunicorn_rs")]
-pub struct Start {
+pub(super) struct Start {
     response: Py<Response>,
     write: Py<PyAny>,
 }
 
 impl Start {
     /// For this response, of which `write` is the bound method.
-    pub fn new(response: Py<Response>, write: Py<PyAny>) -> Self {
+    pub(super) fn new(response: Py<Response>, write: Py<PyAny>) -> Self {
         Self { response, write }
     }
 }
@@ -226,7 +244,7 @@ impl Start {
         match (stage, exc_info) {
             (Stage::Started, Some(exc_info)) if replaces => return Err(raised(exc_info)?),
             (Stage::Given | Stage::Started, _) if !replaces => {
-                return Err(PyAssertionError::new_err("start_response was called twice without exc_info"));
+                return Err(PyAssertionError::new_err("Response headers already set!"));
             }
             _ => {}
         }

@@ -14,21 +14,20 @@ use crate::ffi;
 const PATIENCE: u32 = 24 * 60 * 60;
 
 /// A stand-in that becomes a `socket.socket` when one of its attributes is asked for.
-#[derive(Debug)]
 #[pyclass(frozen, name = "ClientSocket", module = "gunicorn_rs")]
-pub struct ClientSocket {
+pub(super) struct ClientSocket {
     response: Py<Response>,
     socket: PyOnceLock<Py<PyAny>>,
 }
 
 impl ClientSocket {
     /// The connection of this response.
-    pub fn new(response: Py<Response>) -> Self {
+    pub(super) fn new(response: Py<Response>) -> Self {
         Self { response, socket: PyOnceLock::new() }
     }
 
     /// Whether the application has made use of it.
-    pub fn is_used(&self, py: Python<'_>) -> bool {
+    pub(super) fn is_used(&self, py: Python<'_>) -> bool {
         self.socket.get(py).is_some()
     }
 

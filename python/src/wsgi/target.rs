@@ -6,17 +6,18 @@ use std::borrow::Cow;
 
 /// Path and query of a target, still percent-encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target<'a> {
+pub(super) struct Target<'a> {
     /// Path; empty in an absolute target without one.
-    pub path: &'a [u8],
+    pub(super) path: &'a [u8],
     /// Query without its question mark; empty when there is none.
-    pub query: &'a [u8],
+    pub(super) query: &'a [u8],
 }
 
 impl<'a> Target<'a> {
     /// Divides `target`, in which the codec lets no fragment be.
-    pub fn divide(target: &'a [u8]) -> Self {
-        let (path, query) = memchr::memchr(b'?', target).map_or((target, &b""[..]), |mark| (&target[..mark], &target[mark + 1..]));
+    pub(super) fn divide(target: &'a [u8]) -> Self {
+        let (path, query) =
+            memchr::memchr(b'?', target).map_or((target, &b""[..]), |mark| (&target[..mark], &target[mark + 1..]));
         Self { path: if path.starts_with(b"/") { path } else { after_authority(path) }, query }
     }
 }
@@ -40,7 +41,7 @@ fn is_scheme(bytes: &[u8]) -> bool {
 }
 
 /// The path with its percent-encoded octets as octets. What only looks encoded stays as it is.
-pub fn unquote(path: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn unquote(path: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'%', path) else { return Cow::Borrowed(path) };
     let mut plain = Vec::with_capacity(path.len());
     plain.extend_from_slice(&path[..first]);
