@@ -1,0 +1,8 @@
+"""The entry for the server: `gunicorn-rs project.wsgi --workers 4`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+application = get_wsgi_application()

@@ -1,0 +1,243 @@
+"""Where settings come from and which of two wins; what single settings do."""
+
+import json
+import os
+import re
+import stat
+
+import pytest
+
+from harness import eventually
+
+
+def printed(server):
+    """The settings as `--print-config` shows them: name -> value text."""
+    assert server.run() == 0, server.log()
+    return dict(re.findall(r"^(\w+)\s+= (.*?)\s*$", server.log("stdout"), re.MULTILINE))
+
+
+def shown(server, name):
+    """One setting of `--print-config`; ours adds in parentheses where a value came from."""
+    return re.sub(r"\s+\(.*\)$", "", printed(server)[name])
+
+
+LAYERS = [
+    ("defaults", {}, None, None, None, "1"),
+    ("environment", {"WEB_CONCURRENCY": "2"}, None, None, None, "2"),
+    ("file", {"WEB_CONCURRENCY": "2"}, "workers = 3\n", None, None, "3"),
+    ("cmd-args", {"WEB_CONCURRENCY": "2"}, "workers = 3\n", "--workers 4", None, "4"),
+    ("command-line", {"WEB_CONCURRENCY": "2"}, "workers = 3\n", "--workers 4", 5, "5"),
+]
+
+
+@pytest.mark.parametrize("name, env, config, cmd_args, flag, result", LAYERS, ids=[layer[0] for layer in LAYERS])
+def test_later_layers_win(serve, name, env, config, cmd_args, flag, result):
+    env = env | ({"GUNICORN_CMD_ARGS": cmd_args} if cmd_args else {})
+    server = serve("--print-config", *(["--workers", flag] if flag else []), env=env)
+    if config:
+        server.write("gunicorn.conf.py", config)
+    assert shown(server, "workers") == result
+
+
+def test_config_named_by_the_environment(serve):
+    server = serve("--print-config", env={"GUNICORN_CMD_ARGS": "--config other.py"})
+    server.write("gunicorn.conf.py", "workers = 2\n")
+    server.write("other.py", "workers = 7\n")
+    assert shown(server, "workers") == "7"
+
+
+@pytest.mark.parametrize("form", ["own.conf.py", "file:own.conf.py", "python:own_conf"])
+def test_forms_of_the_config_option(serve, form):
+    server = serve("--print-config", "--config", form)
+    server.write("own.conf.py", "workers = 6\n")
+    server.write("own_conf.py", "workers = 6\n")
+    assert shown(server, "workers") == "6"
+
+
+def test_unknown_names_of_the_config_file_are_ignored(serve):
+    server = serve("--check-config")
+    server.write("gunicorn.conf.py", "import os\nmine = 1\ndef helper():\n    pass\nworkers = 2\n")
+    assert server.run() == 0
+
+
+def test_check_config_loads_the_application(serve):
+    server = serve("--check-config", app="no_such_module:app")
+    assert server.run() == 1
+    assert "no_such_module" in server.log()
+
+
+def test_check_config_starts_nothing(serve):
+    server = serve("--check-config")
+    assert server.run() == 0
+    assert "Listening at" not in server.log()
+
+
+def test_application_named_by_the_config_file(serve):
+    server = serve(app=None)
+    server.write("gunicorn.conf.py", "wsgi_app = 'factories:application'\n")
+    assert server.start().get("/").body == b"application"
+
+
+@pytest.mark.parametrize("app, body", [
+    ("factories", b"application"), ("factories:make()", b"plain"),
+    ("factories:create('x', debug=True)", b"factory x debug=True"),
+])
+def test_names_of_applications(serve, app, body):
+    assert serve(app=app).start().get("/").body == body
+
+
+def test_several_addresses(serve):
+    server = serve("--bind", "127.0.0.1:0", "--bind", "unix:probe.sock").start(workers=1)
+    first, second, third = server.addresses()
+    assert third == "unix:probe.sock"
+    for url in (first, second):
+        port = int(url.rpartition(":")[2])
+        assert server.get("/", address=("127.0.0.1", port)).status == 200
+    assert server.get("/", address=str(server.path("probe.sock"))).status == 200
+
+
+def test_ipv6(serve):
+    server = serve(bind="[::1]:0").start(workers=1)
+    assert server.addresses()[0].startswith("http://[::1]:")
+    assert json.loads(server.get("/environ").body)["REMOTE_ADDR"] == ["str", "::1"]
+
+
+def test_port_of_the_environment(serve):
+    server = serve("--print-config", bind=None, env={"PORT": "4711"})
+    assert "0.0.0.0:4711" in shown(server, "bind")
+
+
+def test_inherited_descriptor(serve):
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        os.set_inheritable(listener.fileno(), True)
+        server = serve(bind=f"fd://{listener.fileno()}")
+        server.inherit = [listener.fileno()]
+        server.start(workers=1)
+        assert server.get("/", address=listener.getsockname()).status == 200
+
+
+def test_unix_socket_goes_away_with_the_server(serve):
+    server = serve(bind="unix:probe.sock").start(workers=1)
+    assert stat.S_ISSOCK(server.path("probe.sock").stat().st_mode)
+    server.stop()
+    assert not server.path("probe.sock").exists()
+
+
+def test_unix_socket_left_behind_is_replaced(serve):
+    import socket
+
+    server = serve(bind="unix:probe.sock")
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(server.path("probe.sock")))
+    server.start(workers=1)
+    assert server.get("/", address=str(server.path("probe.sock"))).status == 200
+
+
+def test_file_in_the_place_of_a_unix_socket_is_kept(serve):
+    server = serve(bind="unix:probe.sock")
+    server.write("probe.sock", "not a socket")
+    assert server.run() == 1
+    assert server.log("probe.sock") == "not a socket"
+
+
+def test_environment_of_the_application(serve):
+    server = serve("--env", "ONE=1", "-e", "TWO=a=b").start(workers=1)
+    env = json.loads(server.get("/process").body)["env"]
+    assert (env["ONE"], env["TWO"]) == ("1", "a=b")
+    assert env["SERVER_SOFTWARE"].startswith(f"{server.kind}/")
+
+
+def test_chdir(serve):
+    server = serve("--chdir", "inner", app="inside:app", apps=False)
+    server.write("inner/inside.py", "from cwd import app\n")
+    server.write("inner/cwd.py", (
+        "import os, sys\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [os.getcwd().encode(), b' ', sys.path[0].encode()]\n"
+    ))
+    inner = str(server.path("inner"))
+    assert server.start().get("/").text() == f"{inner} {inner}"
+
+
+def test_working_directory_is_searched(serve):
+    server = serve(app="here:app", apps=False)
+    server.write("here.py", "def app(e, s):\n    s('200 OK', [])\n    return [b'here']\n")
+    assert server.start().get("/").body == b"here"
+
+
+def test_pythonpath(serve):
+    server = serve("--pythonpath", "first,second", app="two:app", apps=False)
+    server.write("first/one.py", "NAME = b'one'\n")
+    server.write("second/two.py", "from one import NAME\ndef app(e, s):\n    s('200 OK', [])\n    return [NAME]\n")
+    assert server.start().get("/").body == b"one"
+
+
+def test_pidfile(serve):
+    server = serve("--pid", "pid").start(workers=1)
+    assert server.log("pid") == f"{server.pid}\n"
+    assert stat.S_IMODE(server.path("pid").stat().st_mode) == 0o644
+
+
+def test_pidfile_of_a_dead_process_is_replaced(serve):
+    server = serve("--pid", "pid")
+    server.write("pid", "4194300\n")
+    server.start(workers=1)
+    assert server.log("pid") == f"{server.pid}\n"
+
+
+def test_preload_imports_once(serve):
+    server = serve("--preload", "--workers", 2).start(workers=2)
+    facts = [json.loads(server.get("/process").body) for _ in range(4)]
+    assert len({fact["imported_in"] for fact in facts}) == 1
+    assert all(fact["pid"] != fact["imported_in"] for fact in facts)
+
+
+def test_each_worker_imports_without_preload(serve):
+    server = serve("--workers", 1).start(workers=1)
+    fact = json.loads(server.get("/process").body)
+    assert fact["pid"] == fact["imported_in"] == server.workers()[0]
+    assert fact["ppid"] == server.pid
+
+
+def test_umask(serve):
+    server = serve("--umask", "027").start(workers=1)
+    assert server.get("/umask").status == 200
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may change its user")
+def test_user_and_group(serve):
+    server = serve("--user", "nobody", "--group", "nogroup")
+    server.directory.chmod(0o755)
+    server.start(workers=1)
+    fact = json.loads(server.get("/process").body)
+    import grp
+    import pwd
+
+    assert (fact["uid"], fact["gid"]) == (pwd.getpwnam("nobody").pw_uid, grp.getgrnam("nogroup").gr_gid)
+
+
+def test_reuse_port(serve):
+    import socket
+
+    server = serve("--reuse-port", "--check-config")
+    assert server.run() == 0
+    assert hasattr(socket, "SO_REUSEPORT")
+
+
+def test_workers_end_with_a_closed_listener(serve):
+    server = serve().start(workers=1)
+    address = server.address()
+    server.stop()
+
+    def refused():
+        try:
+            server.connect(address).close()
+        except ConnectionRefusedError:
+            return True
+
+    eventually(refused)

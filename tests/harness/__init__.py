@@ -1,0 +1,11 @@
+"""What all process-level tests stand on: a server process, a client, and waiting for conditions."""
+
+from .documented import documented
+from .http import Connection, Response, chunks, render
+from .server import APPS, GUNICORN, OURS, ROOT, Server
+from .wait import eventually
+
+__all__ = [
+    "APPS", "GUNICORN", "OURS", "ROOT", "Connection", "Response", "Server",
+    "chunks", "documented", "eventually", "render",
+]
