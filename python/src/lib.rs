@@ -8,6 +8,7 @@ mod ffi;
 mod glue;
 mod serve;
 mod signals;
+mod wsgi;
 mod zygote;
 
 use pyo3::prelude::*;

@@ -1,5 +1,7 @@
 //! A response as the application gives it, and why it may be refused.
 
+use crate::http::h1;
+
 /// The status line and fields of a response, as the application gave them.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseHead<'a> {
@@ -9,6 +11,16 @@ pub struct ResponseHead<'a> {
     pub reason: &'a [u8],
     /// Field names and values, in order.
     pub fields: &'a [(&'a [u8], &'a [u8])],
+}
+
+impl ResponseHead<'_> {
+    /// Whether this head can be sent: what [`h1::Encoder::start`] checks, without encoding anything.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self) -> Result<(), ResponseError> {
+        h1::check(self)
+    }
 }
 
 /// Why a response could not be accepted. Nothing of the rejected part has been sent.

@@ -112,6 +112,12 @@ impl Exchange {
         unimplemented!()
     }
 
+    /// Answers with this status and, where there is something to say, `detail`, instead of the application; the
+    /// connection is closed after it. Cuts the response if its head has been sent.
+    pub fn refuse(&mut self, _status: u16, _detail: &str) {
+        unimplemented!()
+    }
+
     /// Cuts the response: what is buffered may still leave, then the connection is closed without the last chunk,
     /// so that the client sees that it is incomplete.
     pub fn abort(&mut self) {

@@ -89,6 +89,12 @@ fn check_field(name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
     }
 }
 
+/// Checks status line and fields.
+pub(crate) fn check(head: &ResponseHead<'_>) -> Result<(), ResponseError> {
+    check_status(head)?;
+    Summary::of(head.fields).map(drop)
+}
+
 /// A status that a final response may have, or 101; and a reason phrase that cannot end the line.
 pub(super) fn check_status(head: &ResponseHead<'_>) -> Result<(), ResponseError> {
     if matches!(head.status, 101 | 200..=999) && is_value(head.reason) {

@@ -30,4 +30,5 @@ mod trailers;
 pub use body::{BodyDecoder, Decoded};
 pub use canned::{encode_continue, encode_early_hints, encode_error};
 pub use encode::{Encoder, Finish, Frame, RequestContext};
+pub(crate) use fields::check;
 pub use parse::{HeadScan, is_between_requests, parse_head};
