@@ -4,7 +4,9 @@ import importlib
 import importlib.util
 import json
 import os
+import reprlib
 import sys
+import types
 
 # Longest value that is reported, as JSON text. No setting needs more; other names of the file may hold anything.
 LONGEST = 65536
@@ -33,27 +35,22 @@ def read_module(name):
 
 
 def describe(namespace):
-    """JSON text of the values that can be told, and the names of what can be called."""
-    values, callables = {}, []
+    """JSON text of what was defined. What JSON cannot hold is told by its representation; modules are not told."""
+    texts = []
     for name, value in namespace.items():
-        if name.startswith("_"):
-            continue
-        if callable(value):
-            callables.append(name)
+        if name.startswith("_") or isinstance(value, types.ModuleType):
             continue
         try:
             text = json.dumps(value, allow_nan=False, default=plain)
         except (TypeError, ValueError, RecursionError):
-            continue
+            text = json.dumps({"repr": reprlib.repr(value)})
         if len(text) <= LONGEST:
-            values[name] = text
-    return "{%s}" % ",".join("%s:%s" % (json.dumps(name), text) for name, text in values.items()), callables
+            texts.append("%s:%s" % (json.dumps(name), text))
+    return "{%s}" % ",".join(texts)
 
 
 def plain(value):
     """What JSON does not know but a setting may be."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
     raise TypeError(type(value).__name__)

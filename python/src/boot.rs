@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::zygote::{self, Loaded};
 use crate::{serve, signals};
 use gunicorn::log;
-use gunicorn::master::protocol::encode_ready;
+use gunicorn::master::protocol::{self, encode_ready};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::Settings;
 use gunicorn::sys::{clock, process, title, users};
@@ -46,7 +46,7 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     let cells = loaded.scoreboard.slot(slot).ok_or_else(|| failed("claim its slot", "no such slot"))?;
     let settings = loaded.settings.clone();
     cells.reset(settings.timeout.map(|timeout| clock::now() + timeout));
-    title::set(&format!("gunicorn: worker [{}]", settings.title()));
+    title::set(&format!("gunicorn: worker [{}]", protocol::title(&settings)));
     follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
     let wake = listen_to_signals(py)?;
     log::info!("Booting worker with pid: {}", process::pid());

@@ -6,15 +6,14 @@
 //! [`Builder::deadline`].
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::launch::Launch;
+use super::launch::{Config, Launch};
 use super::listeners::{self, Listener};
-use super::protocol::{Answer, Load, Order, VERSION};
+use super::protocol::{Answer, Load, Order, PythonConfig, VERSION};
 use super::zygote::{Heard, Zygote};
-use crate::settings::{Layers, Resolved};
+use crate::settings::{ConfigSource, Resolved};
 use crate::time::Time;
 
 /// How often an address that is in use is tried again.
@@ -94,10 +93,10 @@ enum Step {
 pub struct Builder {
     goal: Goal,
     argv: Vec<String>,
-    layers: Option<Layers>,
-    source: Option<super::launch::ConfigSource>,
+    config: Config,
     zygote: Option<Zygote>,
-    resolved: Option<Resolved>,
+    /// Without what a Python config says until that has been read.
+    resolved: Resolved,
     existing: Vec<Rc<Listener>>,
     listeners: Vec<Rc<Listener>>,
     step: Step,
@@ -109,19 +108,18 @@ impl Builder {
     /// # Errors
     /// A setting is wrong, or there is no interpreter.
     pub fn start(launch: &Launch, existing: Vec<Rc<Listener>>, goal: Goal) -> Result<Self, Failure> {
-        let (layers, source) = launch.layers()?;
-        let early = launch.resolve(&layers)?;
-        let interpreter: PathBuf = launch.places.find(early.settings.python.as_deref()).map_err(Failure::new)?;
+        let config = launch.find_config()?;
+        let resolved = launch.resolve(&config)?;
+        let interpreter = launch.places.find(resolved.settings.python.as_deref()).map_err(Failure::new)?;
         let zygote = Zygote::start(&launch.places, &interpreter, &launch.argv).map_err(|error| {
             Failure::new(format!("cannot run the interpreter {}: {error}", interpreter.display()))
         })?;
         Ok(Self {
             goal,
             argv: launch.argv.clone(),
-            layers: Some(layers),
-            source,
+            config,
             zygote: Some(zygote),
-            resolved: None,
+            resolved,
             existing,
             listeners: Vec::new(),
             step: Step::AwaitHello,
@@ -151,11 +149,14 @@ impl Builder {
             (Some(Heard::Answer(Answer::Failed { exit_code, message })), _) => Err(Failure { exit_code, message }),
             (Some(Heard::Answer(Answer::Hello { version, origin })), Step::AwaitHello) => {
                 check_version(&version, &origin)?;
-                self.read_config(launch, shared, now)
+                self.read_config(shared, now)
             }
-            (Some(Heard::Answer(Answer::Config { values, callables })), Step::AwaitConfig) => {
-                self.take_config(values, &callables);
-                self.settle(launch, shared, now)
+            (Some(Heard::Answer(Answer::Config { values: defined })), Step::AwaitConfig) => {
+                if let Config::Python(_, values) = &mut self.config {
+                    *values = Some(defined);
+                }
+                self.resolved = launch.resolve(&self.config)?;
+                self.settle(shared, now)
             }
             (Some(Heard::Answer(Answer::Loaded)), Step::AwaitLoaded) => self.finish(),
             (Some(Heard::Answer(answer)), _) => Err(Failure::new(format!("the zygote said {answer:?} out of turn"))),
@@ -174,40 +175,22 @@ impl Builder {
         }
     }
 
-    fn read_config(&mut self, launch: &Launch, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
-        match self.source.as_ref().and_then(|source| source.python()) {
-            Some(config) => {
-                let order = Order::ReadConfig { config, chdir: self.early_chdir(launch)? };
-                self.tell(&order, &[])?;
-                self.step = Step::AwaitConfig;
-                Ok(Progress::Pending)
-            }
-            None => self.settle(launch, shared, now),
-        }
+    fn read_config(&mut self, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
+        let Config::Python(source, _) = &self.config else { return self.settle(shared, now) };
+        let config = match source {
+            ConfigSource::Module(name) => PythonConfig::Module(name.clone()),
+            ConfigSource::Python(path) | ConfigSource::Toml(path) => PythonConfig::File(path.clone()),
+        };
+        self.tell(&Order::ReadConfig { config, chdir: self.resolved.settings.chdir.clone() }, &[])?;
+        self.step = Step::AwaitConfig;
+        Ok(Progress::Pending)
     }
 
-    /// Where the config file looks for modules: what is known before it has been read.
-    fn early_chdir(&self, launch: &Launch) -> Result<PathBuf, Failure> {
-        match &self.layers {
-            Some(layers) => Ok(launch.resolve(layers)?.settings.chdir),
-            None => Ok(launch.cwd.clone()),
+    /// All settings are known: goes on to what they ask for.
+    fn settle(&mut self, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
+        if self.goal != Goal::Settings {
+            self.resolved.application().map_err(Failure::new)?;
         }
-    }
-
-    fn take_config(&mut self, values: std::collections::BTreeMap<String, serde_json::Value>, callables: &[String]) {
-        let name = self.source.as_ref().map(ToString::to_string).unwrap_or_default();
-        self.layers = self.layers.take().map(|layers| layers.config_python(&name, values, callables));
-    }
-
-    /// All layers are here: settles what they mean.
-    fn settle(&mut self, launch: &Launch, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
-        let layers = self.layers.take().ok_or_else(|| Failure::new("the settings were settled twice"))?;
-        let resolved = launch.resolve(&layers)?;
-        let needs_app = self.goal != Goal::Settings;
-        if needs_app && resolved.settings.wsgi_app.is_none() {
-            return Err(Failure::new("No application module specified."));
-        }
-        self.resolved = Some(resolved);
         match self.goal {
             Goal::Serve => self.bind(0, shared, now),
             Goal::Check => self.load(shared),
@@ -216,7 +199,7 @@ impl Builder {
     }
 
     fn bind(&mut self, tries: u32, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
-        let settings = &self.resolved()?.settings;
+        let settings = &self.resolved.settings;
         match listeners::open_all(settings, &self.existing) {
             Ok(listeners) => {
                 self.listeners = listeners;
@@ -232,7 +215,7 @@ impl Builder {
     }
 
     fn load(&mut self, shared: Shared<'_>) -> Result<Progress, Failure> {
-        let settings = self.resolved()?.settings.clone();
+        let settings = self.resolved.settings.clone();
         let preload = settings.preload_app || self.goal == Goal::Check;
         let order = Order::Load(Box::new(Load { settings, preload, argv: self.argv.clone() }));
         let mut files = vec![shared.scoreboard, shared.ready, shared.alive];
@@ -244,17 +227,9 @@ impl Builder {
 
     fn finish(&mut self) -> Result<Progress, Failure> {
         self.step = Step::Done;
-        match (self.zygote.take(), self.resolved.take()) {
-            (Some(zygote), Some(resolved)) => {
-                let listeners = std::mem::take(&mut self.listeners);
-                Ok(Progress::Built(Box::new(Built { zygote, resolved, listeners })))
-            }
-            _ => Err(Failure::new("the generation was finished twice")),
-        }
-    }
-
-    fn resolved(&self) -> Result<&Resolved, Failure> {
-        self.resolved.as_ref().ok_or_else(|| Failure::new("the settings are not settled"))
+        let zygote = self.zygote.take().ok_or_else(|| Failure::new("the generation was finished twice"))?;
+        let (resolved, listeners) = (self.resolved.clone(), std::mem::take(&mut self.listeners));
+        Ok(Progress::Built(Box::new(Built { zygote, resolved, listeners })))
     }
 
     fn tell(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ pub fn check_config(launch: &Launch) -> Result<(), Failure> {
 /// # Errors
 /// What is wrong with the config.
 pub fn print_config(launch: &Launch) -> Result<String, Failure> {
-    build(launch, Goal::Settings).map(|built| built.resolved.render())
+    build(launch, Goal::Settings).map(|built| built.resolved.print_config())
 }
 
 fn build(launch: &Launch, goal: Goal) -> Result<Box<Built>, Failure> {

@@ -1,6 +1,5 @@
 //! Performing the arbiter's actions.
 
-use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use super::build::{Builder, Built, Failure, Goal};
@@ -89,7 +88,7 @@ impl Master {
         if former.is_some() {
             self.take_next_settings(&settings);
         }
-        title::set(&format!("gunicorn: master [{}]", settings.title()));
+        title::set(&format!("gunicorn: master [{}]", super::protocol::title(&settings)));
         self.close_unused(generation);
         let listening: Vec<String> = self.listeners().iter().map(ToString::to_string).collect();
         log::info!("Listening at: {} ({})", listening.join(","), process::pid());

@@ -68,12 +68,10 @@ pub enum Answer {
         /// Where its extension module was found.
         origin: String,
     },
-    /// The names that the config defines, those whose values JSON can hold.
+    /// The names that the config defines.
     Config {
-        /// Values by name.
+        /// Values by name; one that JSON cannot hold is the object `{"repr": TEXT}`.
         values: BTreeMap<String, serde_json::Value>,
-        /// Names of callables.
-        callables: Vec<String>,
     },
     /// Ready to fork.
     Loaded,
@@ -114,4 +112,9 @@ pub fn decode_ready(bytes: &[u8]) -> impl Iterator<Item = (u32, u32)> {
         let number = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().unwrap_or_default());
         (number(&word[..4]), number(&word[4..]))
     })
+}
+
+/// What the processes of this server are called in the process list.
+pub fn title(settings: &Settings) -> &str {
+    settings.proc_name.as_deref().or(settings.wsgi_app.as_deref()).unwrap_or("gunicorn-rs")
 }

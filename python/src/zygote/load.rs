@@ -1,5 +1,6 @@
 //! What a generation has in common: settings, listeners, and, with `--preload`, the application.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
 use pyo3::prelude::*;
@@ -57,7 +58,8 @@ pub(super) fn reopen_logs() {
 
 fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {
     let settings = &order.settings;
-    let arguments = (&order.argv, &settings.chdir, &settings.pythonpath, &settings.raw_env);
+    let pythonpath: Vec<&OsStr> = settings.pythonpath.iter().map(|path| path.as_os_str()).collect();
+    let arguments = (&order.argv, settings.chdir.as_os_str(), pythonpath, &settings.raw_env);
     APPS.module(py)?.call_method1("prepare", arguments).map(drop)
 }
 

@@ -96,17 +96,17 @@ impl Zygote {
 
     fn read_config(&self, py: Python<'_>, config: &PythonConfig, chdir: &Path) -> Result<(), Failure> {
         let described = CONFIG.module(py).and_then(|module| {
-            module.call_method1("enter", (chdir,))?;
+            module.call_method1("enter", (chdir.as_os_str(),))?;
             let described = match config {
-                PythonConfig::File(path) => module.call_method1("read_file", (path,)),
+                PythonConfig::File(path) => module.call_method1("read_file", (path.as_os_str(),)),
                 PythonConfig::Module(name) => module.call_method1("read_module", (name,)),
             }?;
-            described.extract::<(String, Vec<String>)>()
+            described.extract::<String>()
         });
-        let (values, callables) = described.map_err(|error| config_failure(py, config, &error))?;
+        let values = described.map_err(|error| config_failure(py, config, &error))?;
         let values = serde_json::from_str(&values)
             .map_err(|error| Failure { exit_code: 1, message: format!("the config's values cannot be read: {error}") })?;
-        self.send(&Answer::Config { values, callables })
+        self.send(&Answer::Config { values })
     }
 
     /// Forks through the interpreter's own calls, so that the application's at-fork handlers run.
