@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
+use std::ops::Range;
 
 use super::exchange::Payload;
 use crate::net::Stream;
@@ -20,8 +21,8 @@ const JOIN_BYTES: usize = 16 * 1024;
 enum Segment {
     /// Bytes that were copied, from a position.
     Copied(Vec<u8>, usize),
-    /// Somebody else's bytes, from a position.
-    Owned(Box<dyn Payload>, usize),
+    /// Somebody else's bytes, a range of them.
+    Owned(Box<dyn Payload>, Range<usize>),
     /// A range of a file.
     File { file: File, offset: u64, length: u64 },
 }
@@ -31,8 +32,16 @@ impl Segment {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Copied(bytes, from) => &bytes[*from..],
-            Self::Owned(payload, from) => payload.as_ref().as_ref().get(*from..).unwrap_or_default(),
+            Self::Owned(payload, range) => (**payload).as_ref().get(range.clone()).unwrap_or_default(),
             Self::File { .. } => &[],
+        }
+    }
+
+    /// Its first `sent` bytes in memory have been sent.
+    fn advance(&mut self, sent: usize) {
+        match self {
+            Self::Copied(_, from) | Self::Owned(_, Range { start: from, .. }) => *from += sent,
+            Self::File { .. } => {}
         }
     }
 }
@@ -79,9 +88,18 @@ impl Output {
         }
     }
 
-    /// Queues somebody else's bytes, without the first `from`.
-    pub(super) fn push_owned(&mut self, payload: Box<dyn Payload>, from: usize) {
-        let segment = Segment::Owned(payload, from);
+    /// Queues a copy of the parts, without the first `skip` bytes of all of them. Returns how much of `skip` is left.
+    pub(super) fn push_rest(&mut self, parts: &[&[u8]], mut skip: usize) -> usize {
+        for part in parts {
+            self.push(part.get(skip..).unwrap_or_default());
+            skip = skip.saturating_sub(part.len());
+        }
+        skip
+    }
+
+    /// Queues a range of somebody else's bytes.
+    pub(super) fn push_owned(&mut self, payload: Box<dyn Payload>, range: Range<usize>) {
+        let segment = Segment::Owned(payload, range);
         let length = segment.bytes().len();
         if length > 0 {
             self.held += length;
@@ -135,9 +153,7 @@ impl Output {
         self.held -= sent.min(self.held);
         for segment in &mut self.segments {
             let taken = segment.bytes().len().min(sent);
-            if let Segment::Copied(_, from) | Segment::Owned(_, from) = segment {
-                *from += taken;
-            }
+            segment.advance(taken);
             sent -= taken;
             if sent == 0 {
                 return;
@@ -206,7 +222,7 @@ mod tests {
         let mut output = Output::default();
         output.push(b"a");
         output.push(b"b");
-        output.push_owned(Box::new(*b"xxcd"), 2);
+        output.push_owned(Box::new(*b"xxcdxx"), 2..4);
         output.push_file(file(b"__ef__"), 2, 2);
         output.push(b"g");
         assert_eq!(output.held(), 5);

@@ -12,10 +12,10 @@ use nix::errno::Errno;
 ///
 /// # Errors
 /// Those of epoll_ctl(2).
-pub fn add_exclusive(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+pub fn add_exclusive(epoll: &impl AsRawFd, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
     let events = (libc::EPOLLIN | libc::EPOLLEXCLUSIVE) as u32;
     let mut event = libc::epoll_event { events, u64: token };
-    // SAFETY: both descriptors are borrowed, hence open; `event` is valid and only read during the call.
+    // SAFETY: the owners of both descriptors are borrowed, hence open; `event` is valid and only read during the call.
     let result = unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
     Errno::result(result)?;
     Ok(())
@@ -25,8 +25,8 @@ pub fn add_exclusive(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> i
 ///
 /// # Errors
 /// Those of epoll_ctl(2).
-pub fn remove(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: both descriptors are borrowed, hence open; EPOLL_CTL_DEL ignores the event, which may be null.
+pub fn remove(epoll: &impl AsRawFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the owners of both descriptors are borrowed, hence open; EPOLL_CTL_DEL ignores the event, which may be null.
     let result =
         unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), std::ptr::null_mut()) };
     Errno::result(result)?;

@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod epoll;
+pub mod localtime;
+pub mod logfile;
 pub mod sendfile;
 pub mod tempfile;
 pub mod writable;
