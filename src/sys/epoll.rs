@@ -1,7 +1,5 @@
 //! What epoll_ctl(2) can do and mio does not offer: descriptors that several processes wait for at the same time.
 
-#![allow(unsafe_code)]
-
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
