@@ -13,8 +13,8 @@ use super::connection::Connection;
 use super::date;
 use super::response::Stage;
 use super::work::Work;
-use crate::http::h1::{Finish, RequestContext, encode_early_hints};
-use crate::http::{Head, Version};
+use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
+use crate::http::{Head, Version, reason_phrase};
 pub use crate::http::{ResponseError, ResponseHead};
 use crate::net::Address;
 use crate::sys::writable::wait_writable;
@@ -122,13 +122,14 @@ impl Exchange {
     }
 
     /// Sends a part of the body. Bytes beyond the Content-Length are dropped, bytes for a response without a body
-    /// (HEAD, 204, 304) too. Takes what the socket does not take at once into the output buffer; waits for the client
-    /// when that is full.
+    /// (HEAD, 204, 304) too. Takes what the socket does not take at once into the output buffer; if that is full, waits
+    /// for the client first ([`Exchange::make_room`]).
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
         self.check_open()?;
+        self.make_room()?;
         let frame = self.work.response.encoder.frame(data.len());
         match data.get(..frame.take) {
             None | Some([]) => Ok(()),
@@ -142,6 +143,7 @@ impl Exchange {
     /// [`ResponseError::Gone`].
     pub fn write_owned(&mut self, data: Box<dyn Payload>) -> Result<(), ResponseError> {
         self.check_open()?;
+        self.make_room()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame((*data).as_ref().len());
         if frame.take == 0 {
@@ -159,6 +161,7 @@ impl Exchange {
     /// [`ResponseError::Gone`].
     pub fn send_file(&mut self, file: File, offset: u64, length: u64) -> Result<(), ResponseError> {
         self.check_open()?;
+        self.make_room()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame(usize::try_from(length).unwrap_or(usize::MAX));
         if frame.take == 0 {
@@ -188,8 +191,18 @@ impl Exchange {
 
     /// Answers with this status and, where there is something to say, `detail`, instead of the application; the
     /// connection is closed after it. Cuts the response if its head has been sent.
-    pub fn refuse(&mut self, _status: u16, _detail: &str) {
-        unimplemented!()
+    pub fn refuse(&mut self, status: u16, detail: &str) {
+        if self.is_head_sent() {
+            return self.abort();
+        }
+        self.close_after();
+        let page = error_page(status, detail);
+        let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
+        let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
+        if sent.and_then(|()| self.finish()).is_err() {
+            self.abort();
+        }
     }
 
     /// Cuts the response: what is buffered may still leave, then the connection is closed without the last chunk,
@@ -251,7 +264,7 @@ impl Exchange {
     /// What a send means for the response.
     fn settle(&mut self, sent: io::Result<()>) -> Result<(), ResponseError> {
         match sent {
-            Ok(()) => self.make_room(),
+            Ok(()) => Ok(()),
             Err(_) => self.gone(),
         }
     }

@@ -62,7 +62,7 @@ impl FileWrapper {
         let filelike = self.filelike.bind(py);
         let Some(file) = regular_file(filelike) else { return Ok(false) };
         let Ok((offset, size)) = rest_of(filelike, &file) else { return Ok(false) };
-        response.send_file(file, offset, size.saturating_sub(offset))?;
+        response.send_file(py, file, offset, size.saturating_sub(offset))?;
         Ok(true)
     }
 }

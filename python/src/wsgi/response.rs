@@ -84,15 +84,20 @@ impl Sending {
         }
     }
 
-    /// Takes the next step of the response, once it has been started, and notes it when the client has gone.
+    /// Takes the next step of the response, once it has been started and the client has taken enough of what was sent
+    /// before. Notes it when the client has gone.
     fn proceed(
         &mut self,
+        py: Python<'_>,
         body_length: Option<u64>,
         step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError>,
     ) -> Result<(), SendError> {
-        let result = self.open(body_length).and_then(|()| Ok(step(&mut self.exchange)?));
-        self.gone |= matches!(result, Err(SendError::Response(ResponseError::Gone)));
-        result
+        self.open(body_length)?;
+        let exchange = &mut *self.exchange;
+        let room = if exchange.is_full() { ffi::detached(py, || exchange.make_room()) } else { Ok(()) };
+        let result = room.and_then(|()| step(exchange));
+        self.gone |= matches!(result, Err(ResponseError::Gone));
+        Ok(result?)
     }
 }
 
@@ -139,10 +144,10 @@ impl Response {
     pub(super) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
         let bytes = part.as_bytes();
         if bytes.len() < LARGE {
-            return self.send_copied(bytes, body_length);
+            return self.send_copied(part.py(), bytes, body_length);
         }
         let owned = Box::new(PyBackedBytes::from(part.clone()));
-        self.with(|sending| sending.proceed(body_length, |exchange| exchange.write_owned(owned)))??;
+        self.with(|sending| sending.proceed(part.py(), body_length, |exchange| exchange.write_owned(owned)))??;
         Ok(())
     }
 
@@ -150,8 +155,8 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn send_copied(&self, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.proceed(body_length, |exchange| exchange.write(bytes)))??;
+    pub(super) fn send_copied(&self, py: Python<'_>, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.proceed(py, body_length, |exchange| exchange.write(bytes)))??;
         Ok(())
     }
 
@@ -161,15 +166,17 @@ impl Response {
     /// As `send`.
     pub(super) fn send_whole(&self, body: &Bound<'_, PyBytes>) -> PyResult<()> {
         self.send(body, Some(body.as_bytes().len() as u64))?;
-        self.finish(None)
+        self.finish(body.py(), None)
     }
 
     /// Sends the file's bytes from `offset` on, and tells their number where the application has not.
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn send_file(&self, file: File, offset: u64, length: u64) -> PyResult<()> {
-        self.with(|sending| sending.proceed(Some(length), |exchange| exchange.send_file(file, offset, length)))??;
+    pub(super) fn send_file(&self, py: Python<'_>, file: File, offset: u64, length: u64) -> PyResult<()> {
+        self.with(|sending| {
+            sending.proceed(py, Some(length), |exchange| ffi::detached(py, || exchange.send_file(file, offset, length)))
+        })??;
         Ok(())
     }
 
@@ -177,8 +184,8 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn finish(&self, body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.proceed(body_length, Exchange::finish))??;
+    pub(super) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.proceed(py, body_length, Exchange::finish))??;
         Ok(())
     }
 }

@@ -22,8 +22,23 @@ pub fn encode_early_hints(fields: &[(&[u8], &[u8])], out: &mut Vec<u8>) -> Resul
 }
 
 /// Appends a whole response that says no more than its status, and `detail` where there is something to say; the
-/// connection is to be closed after it. The page is gunicorn's, on one line.
+/// connection is to be closed after it.
 pub fn encode_error(status: u16, detail: &str, date: &[u8], out: &mut Vec<u8>) {
+    let page = error_page(status, detail);
+    append_status_line(Version::Http11, status, reason_phrase(status).as_bytes(), out);
+    append_common(date, out);
+    append_field(b"Connection", b"close", out);
+    append_field(b"Content-Type", ERROR_PAGE_TYPE, out);
+    append_content_length(page.len() as u64, out);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(page.as_bytes());
+}
+
+/// Content-Type of an error page.
+pub(crate) const ERROR_PAGE_TYPE: &[u8] = b"text/html; charset=utf-8";
+
+/// The body of an error response: the page is gunicorn's, on one line.
+pub(crate) fn error_page(status: u16, detail: &str) -> String {
     let reason = reason_phrase(status);
     let mut page = String::with_capacity(160 + 2 * reason.len() + detail.len());
     for part in ["<html><head><title>", reason, "</title></head><body><h1><p>", reason, "</p></h1>"] {
@@ -31,13 +46,7 @@ pub fn encode_error(status: u16, detail: &str, date: &[u8], out: &mut Vec<u8>) {
     }
     detail.chars().for_each(|c| push_escaped(c, &mut page));
     page.push_str("</body></html>\n");
-    append_status_line(Version::Http11, status, reason.as_bytes(), out);
-    append_common(date, out);
-    append_field(b"Connection", b"close", out);
-    append_field(b"Content-Type", b"text/html; charset=utf-8", out);
-    append_content_length(page.len() as u64, out);
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(page.as_bytes());
+    page
 }
 
 /// A character as HTML text.

@@ -28,6 +28,7 @@ mod parse;
 mod trailers;
 
 pub use body::{BodyDecoder, Decoded};
+pub(crate) use canned::{ERROR_PAGE_TYPE, error_page};
 pub use canned::{encode_continue, encode_early_hints, encode_error};
 pub use encode::{Encoder, Finish, Frame, RequestContext};
 pub(crate) use fields::check;
