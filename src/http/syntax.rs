@@ -101,6 +101,7 @@ pub(crate) fn parse_decimal(bytes: &[u8]) -> Result<u64, DecimalFault> {
     if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
         return Err(DecimalFault::Syntax);
     }
-    let digits = bytes.iter().map(|digit| u64::from(digit - b'0'));
-    digits.fold(Some(0u64), |value, digit| value?.checked_mul(10)?.checked_add(digit)).ok_or(DecimalFault::TooLarge)
+    let mut digits = bytes.iter().map(|digit| u64::from(digit - b'0'));
+    let number = digits.try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(digit));
+    number.ok_or(DecimalFault::TooLarge)
 }
