@@ -3,7 +3,7 @@
 //!
 //! The principle: a message on whose meaning two servers could disagree is refused, not repaired.
 
-use crate::http::syntax::{is_token, is_value, parse_decimal, trim};
+use crate::http::syntax::{DecimalFault, is_token, is_value, parse_decimal, trim};
 use crate::http::target::{self, Authority};
 use crate::http::{Framing, Limits, ProtocolError, Rule, Span, Version};
 
@@ -171,9 +171,9 @@ impl<'a> Known<'a> {
 
 fn content_length(value: &[u8], limits: &Limits) -> Result<Framing, ProtocolError> {
     match parse_decimal(value) {
-        None => Err(ProtocolError::new(Rule::ContentLength, value)),
-        Some(Some(length)) if limits.body.is_none_or(|most| length <= most) => Ok(Framing::Length(length)),
-        Some(_) => Err(ProtocolError::new(Rule::BodyTooLong, value)),
+        Ok(length) if limits.body.is_none_or(|most| length <= most) => Ok(Framing::Length(length)),
+        Ok(_) | Err(DecimalFault::TooLarge) => Err(ProtocolError::new(Rule::BodyTooLong, value)),
+        Err(DecimalFault::Syntax) => Err(ProtocolError::new(Rule::ContentLength, value)),
     }
 }
 
