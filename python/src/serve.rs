@@ -22,15 +22,14 @@ const BROKEN: i32 = 1;
 pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
     let Worker { loaded, app, cells, wake } = worker;
     let settings = loaded.settings;
-    let reactor = loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(
-        |listeners| {
+    let reactor =
+        loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
             let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
             let mut reactor = Reactor::new(listeners, reactor_config(&settings))?;
             reactor.watch_signals(wake)?;
             reactor.watch_parent(loaded.alive)?;
             Ok((reactor, addresses))
-        },
-    );
+        });
     let (reactor, listeners) = match reactor {
         Ok(made) => made,
         Err(error) => return broken(&format!("cannot watch its sockets: {error}")),

@@ -158,9 +158,7 @@ impl Reactor {
     /// The next request that has arrived whole, accepting connections if need be. `None`: nothing without another turn.
     pub fn next_exchange(&mut self) -> Option<Box<Exchange>> {
         loop {
-            let Some(place) = self.ready.pop_front() else {
-                if self.accept() { continue } else { return None }
-            };
+            let Some(place) = self.ready.pop_front() else { if self.accept() { continue } else { return None } };
             if let Some(exchange) = self.check_out(place) {
                 return Some(exchange);
             }
