@@ -22,8 +22,11 @@ build:
 
 run: build
 	$(PYTHON) tools/make_venv.py $(VENVS)/run $(RUN_REQUIREMENTS)
-	VIRTUAL_ENV=$(abspath $(VENVS)/run) exec target/release/gunicorn-rs app:app --workers 4 \
+	exec env VIRTUAL_ENV=$(abspath $(VENVS)/run) target/release/gunicorn-rs app:app --workers 4 \
 	    --bind 127.0.0.1:8000 --chdir examples/flask
+
+# One after another: they share the cores, and the tests' own summary comes last.
+.NOTPARALLEL:
 
 test: build lint test-rust test-python
 
