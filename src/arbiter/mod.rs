@@ -3,7 +3,7 @@
 //! It has no clock, makes no syscall, writes no log and starts no thread: [`Arbiter::on_event`] gets the time and what
 //! has happened, and returns what is to be done. The master sleeps until [`Arbiter::next_deadline`] or the next event,
 //! performs the actions in their order, and brings their outcomes back as events. So everything that can go wrong here
-//! can be tested without a fork: `tests/arbiter_simulation.rs` does.
+//! can be tested without a fork: `tests/arbiter_simulation` does.
 //!
 //! # How it works
 //!
@@ -126,7 +126,7 @@ impl Arbiter {
             slots,
             generations: Generations::default(),
             pool: Pool::new(slots),
-            hearsay: Hearsay::new(slots),
+            hearsay: Hearsay::default(),
             reload_wanted: false,
             rebuild: BackOff::default(),
             capacity: 0,
