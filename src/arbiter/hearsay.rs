@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::event::{Exit, Pid, Slot};
 use crate::time::Time;
 
-/// How long news are remembered: longer than news are ever late, shorter than the kernel, which hands
-/// out pids in a cycle, takes to come back to one.
+/// How long news are remembered: longer than they are ever late, shorter than the kernel, which hands out pids in a
+/// cycle, takes to come back to one.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// How much is remembered of each kind; the oldest goes first.

@@ -5,10 +5,13 @@
 //! wrong is what the kernel guarantees: KILL ends a process, a process is a zombie until it is reaped, and its pid is
 //! not given to another before that (nor, as pids are handed out in a cycle, soon after).
 
+mod workers;
+mod zygotes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gunicorn::arbiter::{Action, Event, Exit, GenerationId, Pid, Plan, Signal, Slot, WorkerSignal};
+use gunicorn::arbiter::{Action, Event, Exit, GenerationId, Pid, Plan, Signal, Slot};
 use gunicorn::time::Time;
 
 use crate::random::Random;
@@ -246,181 +249,6 @@ impl World {
             Action::ReadDeadlines => self.read_deadlines(),
             Action::Commit(_) | Action::ReopenLogs | Action::CloseListeners | Action::Report(_) | Action::Exit(_) => {}
         }
-    }
-
-    fn build(&mut self, id: GenerationId) {
-        let plan = Plan {
-            workers: u32::try_from(self.random.between(1, 6)).unwrap(),
-            timeout: (!self.random.chance(10)).then(|| Duration::from_secs(self.random.between(2, 30))),
-            graceful_timeout: self.random.millis(0, 10_000),
-        };
-        // Most services start: else there would be nothing to test.
-        let luck = if id == GenerationId(1) { 90 } else { 60 };
-        let quality = match self.random.between(1, 100) {
-            _ if self.calm => Quality::Good,
-            percent if percent <= luck => Quality::Good,
-            percent if percent <= 85 || id == GenerationId(1) => Quality::Flaky,
-            _ => Quality::Broken,
-        };
-        self.zygotes.insert(id, Zygote { plan, quality, alive: true, hung: false });
-        if !self.fault(if id == GenerationId(1) { 2 } else { 6 }) {
-            let delay = self.random.millis(10, 3_000);
-            self.plan_in(delay, Happening::BuildEnds(id));
-        }
-    }
-
-    fn build_ends(&mut self, id: GenerationId) {
-        let plan = self.zygotes[&id].plan;
-        if !self.zygotes[&id].alive {
-            return;
-        }
-        if self.fault(3) {
-            self.zygote_dies(id);
-        } else if self.fault(if id == GenerationId(1) { 3 } else { 10 }) {
-            self.tell(Event::BuildFailed { generation: id, exit_code: 1 });
-        } else {
-            self.tell(Event::Built { generation: id, plan });
-            let life = self.random.millis(0, 400_000);
-            if self.fault(25) {
-                self.plan_in(life, Happening::ZygoteCrashes(id));
-            }
-        }
-    }
-
-    fn zygote_dies(&mut self, id: GenerationId) {
-        if let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| zygote.alive) {
-            zygote.alive = false;
-            self.tell(Event::ZygoteExited { generation: id, exit: Exit::Signal(9) });
-        }
-    }
-
-    fn zygote_forks(&mut self, id: GenerationId, slot: Slot) {
-        if self.fault(1) {
-            self.zygotes.get_mut(&id).unwrap().hung = true;
-        }
-        if self.zygotes[&id].hung || !self.zygotes[&id].alive {
-            return;
-        }
-        if self.fault(4) {
-            self.tell(Event::ForkFailed { generation: id, slot, errno: 11 });
-            return;
-        }
-        let pid = self.free_pid();
-        self.spawn(id, slot, pid);
-        if self.fault(1) {
-            // Its answer is lost with its zygote.
-            self.zygote_dies(id);
-        } else if self.fault(1) {
-            self.plan_in(Duration::from_secs(40), Happening::Deliver(Event::Forked { generation: id, slot, pid }));
-        } else {
-            self.tell(Event::Forked { generation: id, slot, pid });
-        }
-    }
-
-    fn spawn(&mut self, generation: GenerationId, slot: Slot, pid: Pid) {
-        let Zygote { plan, quality, .. } = self.zygotes[&generation];
-        let timeout = plan.timeout;
-        self.scoreboard.insert(slot, timeout.map(|timeout| self.now + timeout));
-        let (ignores_term, ignores_abrt) = (self.fault(8), self.fault(20));
-        let process = Process {
-            slot,
-            booted: false,
-            hung: false,
-            ignores_term,
-            ignores_abrt,
-            seen_late: false,
-            dead: false,
-            timeout,
-        };
-        self.processes.insert(pid, process);
-        let bad = match quality {
-            Quality::Good => 3,
-            Quality::Flaky => 40,
-            Quality::Broken => 100,
-        };
-        // The first pool is spared, or few services would come to their feet.
-        let bad = if generation == GenerationId(1) && quality == Quality::Good { 1 } else { bad };
-        let time = self.random.millis(1, 1_500);
-        if !self.fault(bad) {
-            self.plan_in(time, Happening::Boots(pid));
-        } else if self.random.chance(20) {
-            self.processes.get_mut(&pid).unwrap().hung = true;
-        } else {
-            let code = self.random.pick(&[(3, 3), (3, 4), (1, 1), (1, 0)]);
-            self.plan_in(time, Happening::Dies(pid, Exit::Code(code)));
-        }
-    }
-
-    /// The process, if it lives and goes its way.
-    fn active(&mut self, pid: Pid) -> Option<&mut Process> {
-        self.processes.get_mut(&pid).filter(|process| !process.dead && !process.hung)
-    }
-
-    fn boots(&mut self, pid: Pid) {
-        let Some(process) = self.active(pid) else { return };
-        process.booted = true;
-        let slot = process.slot;
-        self.set_deadline(pid, None);
-        self.tell(Event::WorkerReady { slot, pid });
-        self.rests(pid);
-    }
-
-    fn set_deadline(&mut self, pid: Pid, deadline: Option<Time>) {
-        let slot = self.processes[&pid].slot;
-        self.scoreboard.insert(slot, deadline);
-    }
-
-    fn works(&mut self, pid: Pid) {
-        let Some(process) = self.active(pid) else { return };
-        let deadline = process.timeout.map(|timeout| self.now + timeout);
-        self.set_deadline(pid, deadline);
-        if self.fault(2) {
-            self.processes.get_mut(&pid).unwrap().hung = true;
-        } else if self.fault(4) {
-            let exit = self.random.pick(&[
-                (3, Exit::Code(0)),
-                (1, Exit::Code(1)),
-                (1, Exit::Code(3)),
-                (2, Exit::Signal(9)),
-                (1, Exit::Signal(11)),
-            ]);
-            self.dies(pid, exit);
-        } else {
-            let time = self.random.millis(1, 1_500);
-            self.plan_in(time, Happening::Rests(pid));
-        }
-    }
-
-    fn rests(&mut self, pid: Pid) {
-        if self.active(pid).is_none() {
-            return;
-        }
-        self.set_deadline(pid, None);
-        let time = if self.random.chance(20) { self.random.millis(0, 500) } else { self.random.millis(0, 30_000) };
-        self.plan_in(time, Happening::Works(pid));
-    }
-
-    fn dies(&mut self, pid: Pid, exit: Exit) {
-        if let Some(process) = self.processes.get_mut(&pid).filter(|process| !process.dead) {
-            process.dead = true;
-            self.tell(Event::ChildExited { pid, exit });
-        }
-    }
-
-    fn signal(&mut self, pid: Pid, signal: WorkerSignal) {
-        let Some(process) = self.processes.get(&pid).filter(|process| !process.dead).cloned() else { return };
-        let deaf = process.hung || process.ignores_term;
-        let slowest = if self.fault(10) { 15_000 } else { 1_000 };
-        let (time, exit) = match signal {
-            WorkerSignal::Usr1 => return,
-            WorkerSignal::Term | WorkerSignal::Quit if deaf && process.booted => return,
-            WorkerSignal::Abrt if process.ignores_abrt => return,
-            WorkerSignal::Term => (self.random.millis(0, slowest), Exit::Code(0)),
-            WorkerSignal::Quit => (self.random.millis(0, 100), Exit::Code(0)),
-            WorkerSignal::Abrt => (self.random.millis(0, 500), Exit::Signal(6)),
-            WorkerSignal::Kill => (self.random.millis(0, 100), Exit::Signal(9)),
-        };
-        self.plan_in(time, Happening::Dies(pid, exit));
     }
 
     fn read_deadlines(&mut self) {
