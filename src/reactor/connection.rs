@@ -419,9 +419,7 @@ impl Connection {
         }
         match (self.is_used, shared.closing) {
             (true, true) => Next::Close,
-            (true, false) => {
-                self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now)
-            }
+            (true, false) => self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now),
             (false, true) => self.wait(Waiting::FirstByte, LAST_CALL, shared.now),
             (false, false) => self.wait(Waiting::FirstByte, shared.config.head_timeout, shared.now),
         }

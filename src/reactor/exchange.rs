@@ -165,7 +165,8 @@ impl Exchange {
             return Ok(());
         }
         let head = if response.is_head_sent { &[][..] } else { &response.head };
-        let sent = self.connection.send_file(&[head, frame.prefix()], (file, offset, frame.take as u64), frame.suffix());
+        let sent =
+            self.connection.send_file(&[head, frame.prefix()], (file, offset, frame.take as u64), frame.suffix());
         response.is_head_sent = true;
         self.settle(sent)
     }
