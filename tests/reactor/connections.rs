@@ -37,6 +37,16 @@ fn without_keepalive_each_response_closes() {
 }
 
 #[test]
+fn a_close_that_the_client_does_not_expect_loses_no_response() {
+    let server = Server::with(Plan::with(|config| config.keepalive = None));
+    for _ in 0..50 {
+        let mut client = server.connect();
+        client.send(&"GET /large?200000 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000));
+        assert_eq!(client.response().body.len(), 200_000);
+    }
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = Server::start();
     let mut client = server.connect();

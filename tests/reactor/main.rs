@@ -4,6 +4,7 @@
 
 mod body;
 mod connections;
+mod foreign;
 mod server;
 mod slow;
 mod stop;

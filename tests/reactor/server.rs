@@ -60,7 +60,7 @@ impl TestApp {
             "/file" => {
                 let mut file = tempfile(size);
                 file.rewind().unwrap();
-                exchange.start(&ok(), (size % 2 == 0).then_some(size as u64))?;
+                exchange.start(&ok(), size.is_multiple_of(2).then_some(size as u64))?;
                 exchange.send_file(file, 0, size as u64)?;
                 exchange.finish()
             }
