@@ -167,6 +167,7 @@ impl Reactor {
 
     /// Takes an exchange back. What its response has left in the output buffer is sent from here; a response that is
     /// neither finished nor aborted is cut.
+    #[expect(clippy::boxed_local, reason = "it was handed out boxed")]
     pub fn complete(&mut self, exchange: Box<Exchange>) {
         let Exchange { place, mut connection, work, .. } = *exchange;
         let Some(slot) = self.places.get_mut(place) else { return };
