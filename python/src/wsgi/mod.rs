@@ -62,6 +62,8 @@ pub struct WsgiConfig {
     pub multiprocess: bool,
     /// `wsgi.multithread`: whether the worker kind calls the application from several threads.
     pub multithread: bool,
+    /// Whether the error log is a file, to which `wsgi.errors` is then added; else it is `sys.stderr`.
+    pub errors_to_log: bool,
     /// What the listeners are bound to.
     pub listeners: Vec<Address>,
 }
@@ -82,7 +84,7 @@ impl WsgiApp {
     /// `MemoryError`; whatever reading `os.environ` raises.
     pub fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
         let base = PyDict::new(py);
-        base.set_item("wsgi.errors", Bound::new(py, ErrorStream)?)?;
+        base.set_item("wsgi.errors", Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
         base.set_item("wsgi.version", (1, 0))?;
         base.set_item("wsgi.multithread", config.multithread)?;
         base.set_item("wsgi.multiprocess", config.multiprocess)?;
