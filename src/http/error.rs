@@ -5,7 +5,7 @@ use std::fmt;
 /// Most offending bytes kept for the log.
 const EXCERPT_BYTES: usize = 64;
 
-/// What a message broke. The table in [`Rule::facts`] is the only place where a rule meets its status and its section.
+/// What a message broke. The table in `Rule::facts` is the only place where a rule meets its status and its section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A line ends in LF without CR.

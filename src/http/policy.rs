@@ -3,7 +3,7 @@
 //!
 //! The principle: a message on whose meaning two servers could disagree is refused, not repaired.
 
-use crate::http::syntax::{is_token, is_value, parse_decimal, trim};
+use crate::http::syntax::{DecimalFault, is_token, is_value, parse_decimal, trim};
 use crate::http::target::{self, Authority};
 use crate::http::{Framing, Limits, ProtocolError, Rule, Span, Version};
 
@@ -171,9 +171,9 @@ impl<'a> Known<'a> {
 
 fn content_length(value: &[u8], limits: &Limits) -> Result<Framing, ProtocolError> {
     match parse_decimal(value) {
-        None => Err(ProtocolError::new(Rule::ContentLength, value)),
-        Some(Some(length)) if limits.body.is_none_or(|most| length <= most) => Ok(Framing::Length(length)),
-        Some(_) => Err(ProtocolError::new(Rule::BodyTooLong, value)),
+        Ok(length) if limits.body.is_none_or(|most| length <= most) => Ok(Framing::Length(length)),
+        Ok(_) | Err(DecimalFault::TooLarge) => Err(ProtocolError::new(Rule::BodyTooLong, value)),
+        Err(DecimalFault::Syntax) => Err(ProtocolError::new(Rule::ContentLength, value)),
     }
 }
 
@@ -238,16 +238,19 @@ fn diagnose_request_line(line: &[u8]) -> Option<ProtocolError> {
     else {
         return Some(ProtocolError::new(Rule::RequestLine, line));
     };
-    check_method(method).and_then(|()| target::check(method, target)).err().or_else(|| diagnose_version(version))
+    let judged =
+        check_method(method).and_then(|()| check_version(version)).and_then(|()| target::check(method, target));
+    judged.err()
 }
 
-fn diagnose_version(version: &[u8]) -> Option<ProtocolError> {
+/// RFC 9112, section 2.3: one digit each; and RFC 9110, section 2.5: of these, 1.0 and 1.1 are spoken here.
+fn check_version(version: &[u8]) -> Result<(), ProtocolError> {
     match version {
-        b"HTTP/1.0" | b"HTTP/1.1" => None,
+        b"HTTP/1.0" | b"HTTP/1.1" => Ok(()),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            Some(ProtocolError::new(Rule::VersionUnsupported, version))
+            Err(ProtocolError::new(Rule::VersionUnsupported, version))
         }
-        _ => Some(ProtocolError::new(Rule::VersionToken, version)),
+        _ => Err(ProtocolError::new(Rule::VersionToken, version)),
     }
 }
 

@@ -87,10 +87,21 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// `1*DIGIT` as a number. `None`: not digits only.  `Some(None)`: beyond what 64 bits hold.
-pub(crate) fn parse_decimal(bytes: &[u8]) -> Option<Option<u64>> {
+/// Why bytes are no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DecimalFault {
+    /// They are not digits only.
+    Syntax,
+    /// 64 bits do not hold it.
+    TooLarge,
+}
+
+/// `1*DIGIT` as a number: no sign, no white space, no separator.
+pub(crate) fn parse_decimal(bytes: &[u8]) -> Result<u64, DecimalFault> {
     if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
-        return None;
+        return Err(DecimalFault::Syntax);
     }
-    Some(bytes.iter().try_fold(0u64, |value, byte| value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))))
+    let mut digits = bytes.iter().map(|digit| u64::from(digit - b'0'));
+    let number = digits.try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(digit));
+    number.ok_or(DecimalFault::TooLarge)
 }

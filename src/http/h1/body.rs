@@ -169,3 +169,54 @@ fn spend(left: usize) -> Result<usize, ProtocolError> {
 fn expect(byte: u8, wanted: u8, rule: Rule) -> Result<(), ProtocolError> {
     if byte == wanted { Ok(()) } else { Err(ProtocolError::new(rule, &[byte])) }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn decode(framing: Framing, limit: Option<u64>, input: &str) -> Result<(String, usize, bool), Rule> {
+        let mut bytes = input.as_bytes().to_vec();
+        let decoded = BodyDecoder::with_limit(framing, limit).decode(&mut bytes).map_err(|error| error.kind())?;
+        Ok((String::from_utf8(bytes[decoded.data].to_vec()).unwrap(), decoded.consumed, decoded.done))
+    }
+
+    #[test]
+    fn a_body_of_known_length_is_taken_where_it_lies() {
+        assert_eq!(decode(Framing::Length(5), None, "helloGET"), Ok(("hello".to_owned(), 5, true)));
+        assert_eq!(decode(Framing::Length(9), None, "hello"), Ok(("hello".to_owned(), 5, false)));
+        assert_eq!(decode(Framing::Length(0), None, "GET"), Ok((String::new(), 0, true)));
+    }
+
+    #[test]
+    fn chunks_are_moved_together() {
+        let input = "3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: u\r\n\r\nGET";
+        assert_eq!(decode(Framing::Chunked, None, input), Ok(("abcde".to_owned(), input.len() - 3, true)));
+        assert_eq!(decode(Framing::Chunked, None, "3\r\nab"), Ok(("ab".to_owned(), 5, false)));
+    }
+
+    #[test]
+    fn a_body_beyond_its_bound_is_refused_before_its_data_are_read() {
+        assert_eq!(decode(Framing::Chunked, Some(4), "5\r\n"), Err(Rule::BodyTooLong));
+        assert_eq!(decode(Framing::Chunked, Some(4), "4\r\nabcd\r\n1\r\n"), Err(Rule::BodyTooLong));
+        assert_eq!(decode(Framing::Chunked, Some(4), "4\r\nabcd\r\n0\r\n\r\n").unwrap().0, "abcd");
+        assert_eq!(decode(Framing::Length(5), Some(4), "hello"), Err(Rule::BodyTooLong));
+    }
+
+    #[test]
+    fn extensions_are_bounded_over_the_whole_body() {
+        let line = format!("1;{}\r\nx\r\n", "e".repeat(1023));
+        let most = line.repeat(EXTENSION_BYTES / 1024);
+        assert_eq!(decode(Framing::Chunked, None, &most).unwrap().0.len(), EXTENSION_BYTES / 1024);
+        assert_eq!(decode(Framing::Chunked, None, &format!("{most}1;e")), Err(Rule::ChunkExtensionsTooLong));
+    }
+
+    #[test]
+    fn trailers_are_bounded() {
+        let trailers = |length: usize| format!("0\r\nX: {}\r\n\r\n", "y".repeat(length));
+        let room = 8 * 1024 - "X: \r\n\r\n".len();
+        assert!(decode(Framing::Chunked, None, &trailers(room)).unwrap().2);
+        assert_eq!(decode(Framing::Chunked, None, &trailers(room + 1)), Err(Rule::TrailersTooLong));
+        assert_eq!(decode(Framing::Chunked, None, &format!("0\r\n{}", "y".repeat(8192))), Err(Rule::TrailersTooLong));
+    }
+}

@@ -60,3 +60,42 @@ fn push_escaped(c: char, page: &mut String) {
         _ => page.push(c),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interim_responses_are_heads_alone() {
+        let mut out = Vec::new();
+        encode_continue(&mut out);
+        encode_early_hints(&[(b"Link", b" </a.css>; rel=preload"), (b"Connection", b"close")], &mut out).unwrap();
+        let expected = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn early_hints_cannot_split_the_response() {
+        let mut out = Vec::new();
+        assert!(encode_early_hints(&[(b"Link", b"a\r\n\r\nHTTP/1.1 200 OK")], &mut out).is_err());
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn an_error_is_a_whole_response_that_closes() {
+        let mut out = Vec::new();
+        encode_error(400, "<script> & \"more\"", b"Sun, 06 Nov 1994 08:49:37 GMT", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (head, page) = text.split_once("\r\n\r\n").unwrap();
+        let expected = "<html><head><title>Bad Request</title></head><body><h1><p>Bad Request</p></h1>\
+                        &lt;script&gt; &amp; &quot;more&quot;</body></html>\n";
+        assert_eq!(page, expected);
+        let expected = format!(
+            "HTTP/1.1 400 Bad Request\r\nServer: gunicorn-rs\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Connection: close\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}",
+            page.len()
+        );
+        assert_eq!(head, expected);
+    }
+}

@@ -70,8 +70,8 @@ impl Summary {
     }
 
     fn note_content_length(&mut self, value: &[u8]) -> Result<(), ResponseError> {
-        match parse_decimal(value).flatten() {
-            Some(length) if self.content_length.is_none_or(|known| known == length) => {
+        match parse_decimal(value) {
+            Ok(length) if self.content_length.is_none_or(|known| known == length) => {
                 self.content_length = Some(length);
                 Ok(())
             }

@@ -33,8 +33,8 @@ impl HeadScan {
             let at = self.lines.position();
             let (bound, too_long) = self.line_bound(limits, at);
             let Some(line) = self.lines.next_line(input, bound).map_err(|fault| match fault {
-                LineFault::TooLong => ProtocolError::new(too_long, input.get(at..).unwrap_or_default()),
-                LineFault::BareLf => ProtocolError::new(Rule::BareLf, input.get(at..).unwrap_or_default()),
+                LineFault::TooLong => ProtocolError::new(too_long, excerpt(input, at..at.saturating_add(bound))),
+                LineFault::BareLf => ProtocolError::new(Rule::BareLf, excerpt(input, at..self.lines.position())),
             })?
             else {
                 return Ok(None);
@@ -122,9 +122,91 @@ fn tokenise<'i>(
     Ok(Line { method: method.as_bytes(), target: target.as_bytes(), version: head.version })
 }
 
+/// The bytes to show of a line that is refused.
+fn excerpt(input: &[u8], range: Range<usize>) -> &[u8] {
+    input.get(range).unwrap_or_default()
+}
+
 /// Where `part`, which was cut out of `whole`, lies in it.
 fn span(whole: &[u8], part: &[u8]) -> Span {
     let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
     // The bound on heads keeps both within 32 bits.
     Span { start: start as u32, end: (start + part.len()) as u32 }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET /path HTTP/1.1\r\nHost: a\r\nX: yz\r\n\r\n";
+
+    fn parse(input: &[u8], limits: &Limits) -> Result<bool, Rule> {
+        parse_head(input, limits, &mut ParsedHead::default()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn each_limit_is_the_last_length_that_passes() {
+        let exact = Limits { line: 18, fields: 2, field_size: 9, head: HEAD.len(), body: None };
+        assert_eq!(parse(HEAD, &exact), Ok(true));
+        assert_eq!(parse(HEAD, &Limits { line: 17, ..exact.clone() }), Err(Rule::RequestLineTooLong));
+        assert_eq!(parse(HEAD, &Limits { fields: 1, ..exact.clone() }), Err(Rule::TooManyFields));
+        assert_eq!(parse(HEAD, &Limits { field_size: 8, ..exact.clone() }), Err(Rule::FieldTooLong));
+        assert_eq!(parse(HEAD, &Limits { head: HEAD.len() - 1, ..exact }), Err(Rule::HeadTooLong));
+    }
+
+    #[test]
+    fn a_line_is_refused_before_its_end_has_come() {
+        let limits = Limits { line: 10, field_size: 20, ..Limits::default() };
+        assert_eq!(parse(b"GET /01234", &limits), Ok(false));
+        assert_eq!(parse(b"GET /012345x", &limits), Err(Rule::RequestLineTooLong));
+        assert_eq!(parse(b"GET / HTTP\r\nX: 4567890123456789", &limits), Ok(false));
+        assert_eq!(parse(b"GET / HTTP\r\nX: 45678901234567890", &limits), Err(Rule::FieldTooLong));
+    }
+
+    #[test]
+    fn a_body_beyond_its_bound_is_refused_with_the_head() {
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n";
+        let limits = Limits { body: Some(10), ..Limits::default() };
+        assert_eq!(parse(head, &limits), Err(Rule::BodyTooLong));
+        assert_eq!(parse(head, &Limits { body: Some(11), ..limits }), Ok(true));
+    }
+
+    #[test]
+    fn more_fields_than_the_stack_holds_are_parsed_where_the_limit_allows() {
+        let fields: String = (0..STACK_FIELDS * 2).map(|n| format!("X-{n}: {n}\r\n")).collect();
+        let input = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut head = ParsedHead::default();
+        assert_eq!(parse(input.as_bytes(), &Limits::default()), Err(Rule::TooManyFields));
+        let limits = Limits { fields: 1000, ..Limits::default() };
+        assert_eq!(parse_head(input.as_bytes(), &limits, &mut head), Ok(true));
+        let (name, value) = head.fields.last().unwrap();
+        assert_eq!((name.of(input.as_bytes()), value.of(input.as_bytes())), (b"X-255".as_slice(), b"255".as_slice()));
+    }
+
+    #[test]
+    fn the_search_for_the_end_resumes() {
+        let mut head = ParsedHead::default();
+        for end in 0..HEAD.len() {
+            assert_eq!(parse_head(&HEAD[..end], &Limits::default(), &mut head), Ok(false));
+            assert!(end == 0 || head.scan != HeadScan::default());
+        }
+        assert_eq!(parse_head(HEAD, &Limits::default(), &mut head), Ok(true));
+        assert_eq!((head.len, &head.scan), (HEAD.len(), &HeadScan::default()));
+    }
+
+    #[test]
+    fn an_empty_line_is_not_the_start_of_a_request() {
+        for (input, between) in [("", true), ("\r", true), ("\r\n", true), ("\r\n\r", false), ("G", false)] {
+            assert_eq!(is_between_requests(input.as_bytes()), between, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_shows_what_it_is_about_and_cannot_forge_a_line_of_the_log() {
+        let error =
+            parse_head(b"G\x1bT / HTTP/1.1\r\n\r\n", &Limits::default(), &mut ParsedHead::default()).unwrap_err();
+        assert_eq!(error.to_string(), "method (RFC 9110 9.1): \"G\\x1bT\"");
+        assert_eq!((error.status(), error.rule()), (400, "method (RFC 9110 9.1)"));
+    }
 }
