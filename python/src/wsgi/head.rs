@@ -26,12 +26,11 @@ impl Head {
     /// Takes over what an application passes to `start_response`.
     ///
     /// # Errors
-    /// `TypeError` for what is not a `str`, `ValueError` for what cannot be sent.
+    /// `TypeError` for what is not a `str`, `ValueError` for what is not latin-1 or no status.
     pub(super) fn set(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
         self.set_status(status)?;
-        self.push_all(headers, Self::push_text)?;
-        self.as_response(&self.fields()).check().map_err(|error| PyValueError::new_err(error.to_string()))
+        self.push_all(headers, Self::push_text)
     }
 
     /// Takes over what an application passes to `wsgi.early_hints`.
@@ -49,6 +48,21 @@ impl Head {
     /// Those of [`Exchange::start`].
     pub(super) fn start(&self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<(), ResponseError> {
         exchange.start(&self.as_response(&self.fields()), body_length)
+    }
+
+    /// Whether this head can be sent.
+    ///
+    /// # Errors
+    /// Those of [`ResponseHead::check`].
+    pub(super) fn check(&self) -> Result<(), ResponseError> {
+        self.as_response(&self.fields()).check()
+    }
+
+    /// Whether the application tells the length of the body.
+    pub(super) fn has_length(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|(name, _)| name.len() == 14 && self.bytes[name.clone()].eq_ignore_ascii_case(b"Content-Length"))
     }
 
     /// Sends the fields as early hints.

@@ -164,7 +164,7 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
     report::failure(py, sending.exchange.head(), error);
     match sending.stage {
         Stage::Started => sending.exchange.abort(),
-        Stage::Waiting | Stage::Given => sending.exchange.refuse(500, ""),
+        Stage::Waiting | Stage::Given | Stage::Encoded => sending.exchange.refuse(500, ""),
     }
 }
 
