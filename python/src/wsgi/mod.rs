@@ -45,6 +45,7 @@ use gunicorn::app::App;
 use gunicorn::net::Address;
 use gunicorn::reactor::Exchange;
 use pyo3::exceptions::{PyConnectionError, PySystemExit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -84,13 +85,13 @@ impl WsgiApp {
     /// `MemoryError`; whatever reading `os.environ` raises.
     pub fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
         let base = PyDict::new(py);
-        base.set_item("wsgi.errors", Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
-        base.set_item("wsgi.version", (1, 0))?;
-        base.set_item("wsgi.multithread", config.multithread)?;
-        base.set_item("wsgi.multiprocess", config.multiprocess)?;
-        base.set_item("wsgi.run_once", false)?;
-        base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        base.set_item("wsgi.input_terminated", true)?;
+        base.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
+        base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+        base.set_item(intern!(py, "wsgi.multithread"), config.multithread)?;
+        base.set_item(intern!(py, "wsgi.multiprocess"), config.multiprocess)?;
+        base.set_item(intern!(py, "wsgi.run_once"), false)?;
+        base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
+        base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         let environs = Environs::new(py, &config.listeners, &base)?;
         Ok(Self { callable, environs, kits: Mutex::new(Vec::new()) })
     }
@@ -116,7 +117,7 @@ impl WsgiApp {
 
     fn prepare<'py>(&self, py: Python<'py>, exchange: &Exchange) -> Result<(Kit, Bound<'py, PyDict>), EnvironError> {
         let kept = self.kits.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let kit = kept.map_or_else(|| Kit::new(py), Ok)?;
+        let kit = kept.map_or_else(|| Kit::new(py, self.environs.templates()), Ok)?;
         let environ = self.environs.make(py, exchange, &kit)?;
         Ok((kit, environ))
     }
