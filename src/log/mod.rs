@@ -3,6 +3,7 @@
 //! Both are appended to with one write(2) a record and no lock, by every process and thread, and can be reopened in
 //! place (USR1). Neither ever stops the server: a log that takes nothing loses lines, and says so when it can again.
 
+pub mod access;
 pub mod error;
 pub mod sink;
 mod stamp;
