@@ -15,7 +15,7 @@ RUN_REQUIREMENTS := flask
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: build run test lint test-rust test-python bench
+.PHONY: build run test lint test-rust test-wheel test-python test-venv bench
 
 build:
 	$(CARGO) build --release
@@ -28,7 +28,7 @@ run: build
 # One after another: they share the cores, and the tests' own summary comes last.
 .NOTPARALLEL:
 
-test: build lint test-rust test-python
+test: build lint test-rust test-wheel test-python
 
 # The two components are not part of a minimal toolchain.
 lint:
@@ -40,8 +40,13 @@ lint:
 test-rust:
 	$(CARGO) test --workspace
 
-test-python: build
+test-venv:
 	$(PYTHON) tools/make_venv.py $(VENVS)/test $(TEST_REQUIREMENTS)
+
+test-wheel: test-venv
+	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest tests/package
+
+test-python: build test-venv
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 
 bench: build

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,11 +86,14 @@ def test_interpreter_named_by_the_setting(serve):
 
 
 def other_interpreter():
-    """A Python of another version, or None."""
-    for minor in range(8, 20):
-        found = shutil.which(f"python3.{minor}") if minor != sys.version_info.minor else None
-        if found and not subprocess.run([found, "-c", ""], capture_output=True).returncode:
-            return found, f"3.{minor}"
+    """A Python of another version and that version, or None; pyenv's are found even if they are not active."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    named = (shutil.which(f"python3.{minor}") for minor in range(8, 20))
+    for python in filter(None, [*named, *map(str, sorted(pyenv.glob("versions/*/bin/python3")))]):
+        asked = subprocess.run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True)
+        version = asked.stdout.decode().strip()
+        if version and version != "{}.{}".format(*sys.version_info):
+            return python, version
     return None
 
 
