@@ -12,7 +12,7 @@ use gunicorn::http::Limits;
 use gunicorn::log;
 use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Reactor, ReactorConfig};
-use gunicorn::settings::Settings;
+use gunicorn::settings::{LogTarget, Settings};
 use gunicorn::worker::{WorkerContext, sync};
 
 /// Exit code of a worker that booted but cannot serve.
@@ -34,7 +34,12 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
         Ok(made) => made,
         Err(error) => return broken(&format!("cannot watch its sockets: {error}")),
     };
-    let config = WsgiConfig { multiprocess: settings.workers > 1, multithread: false, listeners };
+    let config = WsgiConfig {
+        multiprocess: settings.workers > 1,
+        multithread: false,
+        errors_to_log: settings.errorlog != LogTarget::Standard,
+        listeners,
+    };
     let app = match WsgiApp::new(py, app, &config) {
         Ok(app) => app,
         Err(error) => return broken(&zygote::traceback(py, &error)),

@@ -13,8 +13,8 @@ use super::connection::Connection;
 use super::date;
 use super::response::Stage;
 use super::work::Work;
-use crate::http::h1::{Finish, RequestContext, encode_early_hints};
-use crate::http::{Head, Version};
+use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
+use crate::http::{Head, Version, reason_phrase};
 pub use crate::http::{ResponseError, ResponseHead};
 use crate::net::Address;
 use crate::sys::writable::wait_writable;
@@ -185,6 +185,22 @@ impl Exchange {
         }
         self.work.response.stage = if finish == Finish::KeepAlive { Stage::KeepAlive } else { Stage::Close };
         Ok(())
+    }
+
+    /// Answers with this status and, where there is something to say, `detail`, instead of the application; the
+    /// connection is closed after it. Cuts the response if its head has been sent.
+    pub fn refuse(&mut self, status: u16, detail: &str) {
+        if self.is_head_sent() {
+            return self.abort();
+        }
+        self.close_after();
+        let page = error_page(status, detail);
+        let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
+        let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
+        if sent.and_then(|()| self.finish()).is_err() {
+            self.abort();
+        }
     }
 
     /// Cuts the response: what is buffered may still leave, then the connection is closed without the last chunk,
