@@ -9,6 +9,8 @@ use pyo3::types::PyModule;
 pub(crate) const CONFIG: Glue = Glue { name: "_config", source: include_str!("../gunicorn_rs/_config.py") };
 /// Finds the application.
 pub(crate) const APPS: Glue = Glue { name: "_apps", source: include_str!("../gunicorn_rs/_apps.py") };
+/// Directs `logging` to the server's logs.
+pub(crate) const LOGGING: Glue = Glue { name: "_logging", source: include_str!("../gunicorn_rs/_logging.py") };
 
 /// One Python source file.
 #[derive(Debug, Clone, Copy)]

@@ -6,6 +6,7 @@
 mod boot;
 mod ffi;
 mod glue;
+mod logging;
 mod serve;
 mod signals;
 mod wsgi;

@@ -10,10 +10,11 @@ use crate::wsgi::{WsgiApp, WsgiConfig};
 use crate::zygote;
 use gunicorn::http::Limits;
 use gunicorn::log;
+use gunicorn::log::access::ExchangeLog;
 use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Reactor, ReactorConfig};
 use gunicorn::settings::{LogTarget, Settings};
-use gunicorn::worker::{WorkerContext, sync};
+use gunicorn::worker::{AccessLog, WorkerContext, sync};
 
 /// Exit code of a worker that booted but cannot serve.
 const BROKEN: i32 = 1;
@@ -51,7 +52,7 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
         graceful_timeout: settings.graceful_timeout,
         max_requests: settings.max_requests,
         max_requests_jitter: settings.max_requests_jitter,
-        access_log: None,
+        access_log: ExchangeLog::opened().map(|log| Box::new(log) as Box<dyn AccessLog>),
     };
     sync::run(&app, reactor, context)
 }

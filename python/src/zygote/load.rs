@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::Failure;
 use crate::glue::APPS;
+use crate::logging;
 use gunicorn::log;
 use gunicorn::master::protocol::{self, Load};
 use gunicorn::settings::Settings;
@@ -38,7 +39,7 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
         return Err(failure("the master's files did not arrive"));
     };
     let scoreboard = Scoreboard::map(scoreboard).map_err(|error| failure(&format!("no scoreboard: {error}")))?;
-    open_logs(&order.settings)?;
+    open_logs(py, &order.settings)?;
     title::set(&format!("gunicorn: zygote [{}]", protocol::title(&order.settings)));
     prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
     let app = if order.preload { Some(preload(py, &order.settings)?) } else { None };
@@ -47,14 +48,13 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
 }
 
 /// The logs are opened here, before privileges are dropped and before the application can be in the way.
-fn open_logs(settings: &Settings) -> Result<(), Failure> {
-    log::error::init(&settings.errorlog, settings.loglevel).map_err(|error| failure(&error.to_string()))
+fn open_logs(py: Python<'_>, settings: &Settings) -> Result<(), Failure> {
+    log::open(settings).map_err(|error| failure(&error.to_string()))?;
+    logging::install(py, settings.loglevel).map_err(|error| failure(&super::traceback(py, &error)))
 }
 
 pub(super) fn reopen_logs() {
-    if let Err(error) = log::error::reopen() {
-        log::error!("{error}");
-    }
+    log::reopen();
 }
 
 fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {

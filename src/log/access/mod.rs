@@ -12,6 +12,7 @@ mod record;
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
 pub use exchange::ExchangeLog;
@@ -66,6 +67,11 @@ pub fn reopen() -> Result<(), OpenError> {
 /// Those of fchown(2).
 pub fn chown_to(user: Option<u32>, group: Option<u32>) -> io::Result<()> {
     SINK.chown_to(user, group)
+}
+
+/// The descriptor of the log, if there is one. Valid as long as the process.
+pub fn fd() -> Option<RawFd> {
+    format().map(|_| SINK.fd())
 }
 
 /// Writes the line of a request, if there is an access log.

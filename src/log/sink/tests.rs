@@ -5,24 +5,19 @@ use std::fs;
 use std::io::{Read, pipe};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::atomic::AtomicU32;
 
 use super::*;
 
 /// A log file in a directory of its own, which goes with it.
-pub(in crate::log) struct TemporaryLog(PathBuf);
+pub(in crate::log) struct TemporaryLog(tempfile::TempDir);
 
 impl TemporaryLog {
     pub(in crate::log) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("gunicorn-rs-log-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-        let directory = std::env::temp_dir().join(name);
-        fs::create_dir(&directory).unwrap();
-        Self(directory)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(in crate::log) fn path(&self) -> PathBuf {
-        self.0.join("a.log")
+        self.0.path().join("a.log")
     }
 
     pub(in crate::log) fn text(&self) -> String {
@@ -30,23 +25,17 @@ impl TemporaryLog {
     }
 
     fn rotate(&self, turn: usize) {
-        fs::rename(self.path(), self.0.join(format!("a.log.{turn}"))).unwrap();
+        fs::rename(self.path(), self.0.path().join(format!("a.log.{turn}"))).unwrap();
     }
 
     /// The lines of the log and of all that it was rotated to.
     fn all_lines(&self) -> Vec<String> {
-        let files = fs::read_dir(&self.0).unwrap();
+        let files = fs::read_dir(self.0.path()).unwrap();
         files
             .flat_map(|file| {
                 fs::read_to_string(file.unwrap().path()).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
             })
             .collect()
-    }
-}
-
-impl Drop for TemporaryLog {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -101,7 +90,7 @@ fn a_failed_reopening_keeps_the_old_file() {
     fs::create_dir(log.path()).unwrap();
     assert!(matches!(sink.reopen(), Err(OpenError::Refused { .. })));
     sink.write(b"still here\n");
-    assert_eq!(fs::read_to_string(log.0.join("a.log.0")).unwrap(), "still here\n");
+    assert_eq!(fs::read_to_string(log.0.path().join("a.log.0")).unwrap(), "still here\n");
 }
 
 #[test]
@@ -140,7 +129,7 @@ fn ownership_is_given_again_to_reopened_files() {
 #[test]
 fn a_missing_directory_is_named() {
     let log = TemporaryLog::new();
-    let missing = log.0.join("no/such");
+    let missing = log.0.path().join("no/such");
     let error = Sink::standard(2).open(&LogTarget::File(missing.join("a.log"))).unwrap_err();
     assert_eq!(
         error.to_string(),
