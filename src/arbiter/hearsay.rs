@@ -18,13 +18,22 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 /// How much is remembered of each kind; the oldest goes first.
 const LIMIT: usize = 1024;
 
+/// Whether a zygote has said who an ended process was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// Before it ended: the end of a worker like any other.
+    Before,
+    NotYet,
+    /// After it ended.
+    After,
+}
+
 #[derive(Debug, Clone)]
 struct Ended {
     pid: Pid,
     exit: Exit,
     at: Time,
-    /// Whether it was known as a worker when it ended.
-    known: bool,
+    named: Named,
 }
 
 /// News that waits for its other half.
@@ -50,12 +59,21 @@ impl Hearsay {
     /// A process has ended that was a worker or could be one.
     pub(super) fn hear_end(&mut self, now: Time, pid: Pid, exit: Exit, known: bool) {
         self.ready.remove(&pid);
-        push(&mut self.ended, Ended { pid, exit, at: now, known });
+        let named = if known { Named::Before } else { Named::NotYet };
+        push(&mut self.ended, Ended { pid, exit, at: now, named });
     }
 
-    /// How the process ended that nobody knew: if a zygote names it now, it was dead before it was known.
-    pub(super) fn end_of_unknown(&self, pid: Pid) -> Option<Exit> {
-        self.ended.iter().rev().find(|ended| ended.pid == pid && !ended.known).map(|ended| ended.exit)
+    /// A zygote names this process: how it ended, if it did before it was known.
+    pub(super) fn name(&mut self, pid: Pid) -> Option<Exit> {
+        let nameless = |ended: &&mut Ended| ended.pid == pid && ended.named == Named::NotYet;
+        let ended = self.ended.iter_mut().find(nameless)?;
+        ended.named = Named::After;
+        Some(ended.exit)
+    }
+
+    /// Whether a zygote has named this process after its end: if it does so again, that is old news.
+    pub(super) fn was_named(&self, pid: Pid) -> bool {
+        self.ended.iter().any(|ended| ended.pid == pid && ended.named == Named::After)
     }
 
     /// Whether the process has ended a short while ago.
@@ -120,7 +138,9 @@ mod tests {
         let mut hearsay = Hearsay::default();
         hearsay.hear_end(at(0), PID, Exit::Code(3), false);
         hearsay.forget(at(1), true);
-        assert_eq!(hearsay.end_of_unknown(PID), Some(Exit::Code(3)));
+        assert_eq!(hearsay.name(PID), Some(Exit::Code(3)));
+        assert_eq!(hearsay.name(PID), None);
+        assert!(hearsay.was_named(PID));
     }
 
     #[test]
@@ -128,7 +148,8 @@ mod tests {
         let mut hearsay = Hearsay::default();
         hearsay.hear_end(at(0), PID, Exit::Code(0), true);
         assert!(hearsay.has_ended(PID));
-        assert_eq!(hearsay.end_of_unknown(PID), None);
+        assert_eq!(hearsay.name(PID), None);
+        assert!(!hearsay.was_named(PID));
     }
 
     #[test]

@@ -52,13 +52,13 @@ impl Arbiter {
 
     /// A zygote says that it has forked. An answer that nobody waits for any more is taken if the worker fits in.
     pub(super) fn forked(&mut self, generation: GenerationId, slot: Slot, pid: Pid) {
-        if self.knows(pid) {
+        if self.knows(pid) || self.hearsay.was_named(pid) {
             return;
         }
         let order = self.pool.end_order(slot, generation);
         let was_lost = order.is_none() && self.hearsay.find_lost(slot);
         let worker = self.newborn(generation, pid, order.is_some_and(|order| order.reopen));
-        match (worker, self.hearsay.end_of_unknown(pid)) {
+        match (worker, self.hearsay.name(pid)) {
             (Some(worker), Some(exit)) if !was_lost => self.ended(slot, &worker, exit),
             (_, Some(_)) => {}
             (Some(worker), None) if self.pool.seat(slot).is_none() => self.seat(slot, worker),
