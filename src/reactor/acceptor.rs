@@ -21,6 +21,9 @@ const ROUNDS: u32 = 16;
 /// How long nothing is accepted when descriptors or memory have run out, unless a connection ends before.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Least time between two lines in the log about that.
+const COMPLAINT: Duration = Duration::from_secs(10);
+
 /// A new connection: stream, client, and what the listener is bound to.
 pub(super) type Accepted = (Stream, Address, Arc<Address>);
 
@@ -43,6 +46,8 @@ pub(super) struct Acceptor {
     is_watched: bool,
     /// Set while nothing is accepted because something has run out.
     resume: Option<Time>,
+    /// When the log was told last.
+    complained: Option<Time>,
 }
 
 impl Acceptor {
@@ -153,10 +158,85 @@ impl Acceptor {
             // The client gave up while it was in the backlog (accept(2)).
             io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
             _ => {
-                log::error!("Cannot accept connections for now: {error}");
                 self.doors.iter_mut().for_each(|door| door.is_ready = false);
                 self.resume = Some(now + PAUSE);
+                self.complain(error, now);
             }
         }
+    }
+
+    fn complain(&mut self, error: &io::Error, now: Time) {
+        if self.complained.is_none_or(|last| now - last >= COMPLAINT) {
+            self.complained = Some(now);
+            log::error!("Cannot accept connections for now: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const START: Time = Time::from_micros(1_000_000);
+
+    fn acceptor(listeners: usize) -> (Acceptor, Vec<TcpStream>) {
+        let listeners: Vec<_> = (0..listeners).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let clients = listeners.iter().flat_map(|listener| [listener, listener]);
+        let clients = clients.map(|listener| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
+        let listeners = listeners.into_iter().map(|listener| Listener::from_fd(listener.into()).unwrap()).collect();
+        let mut acceptor = Acceptor::new(listeners).unwrap();
+        acceptor.begin_turn();
+        (acceptor, clients)
+    }
+
+    #[test]
+    fn listeners_take_turns() {
+        let (mut acceptor, _clients) = acceptor(2);
+        (0..2).for_each(|number| acceptor.note(number));
+        let doors: Vec<_> = std::iter::from_fn(|| acceptor.accept(START)).map(|(_, _, door)| door).collect();
+        assert_eq!(doors.len(), 4);
+        assert_eq!((&doors[0], &doors[1]), (&doors[2], &doors[3]));
+        assert_ne!(doors[0], doors[1]);
+        assert!(!acceptor.is_ready());
+    }
+
+    #[test]
+    fn a_row_of_connections_has_an_end() {
+        let (mut acceptor, _clients) = acceptor(1);
+        acceptor.note(0);
+        acceptor.rounds = 1;
+        assert!(acceptor.accept(START).is_some());
+        assert!(acceptor.accept(START).is_none());
+        assert!(acceptor.is_ready());
+        acceptor.begin_turn();
+        assert!(acceptor.accept(START).is_some());
+    }
+
+    #[test]
+    fn when_descriptors_run_out_it_pauses() {
+        let (mut acceptor, _clients) = acceptor(1);
+        let poll = Poll::new().unwrap();
+        acceptor.watch(&poll, |number| number).unwrap();
+        acceptor.note(0);
+        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::EMFILE), START);
+        assert!(!acceptor.is_ready());
+        assert!(!acceptor.may_resume(START));
+        acceptor.unwatch(&poll).unwrap();
+        assert_eq!(acceptor.resume(), Some(START + PAUSE));
+        assert!(acceptor.may_resume(START + PAUSE));
+        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::EMFILE), START);
+        assert!(acceptor.connection_ended());
+        assert!(acceptor.may_resume(START));
+    }
+
+    #[test]
+    fn a_client_that_gave_up_in_the_backlog_is_no_reason_to_pause() {
+        let (mut acceptor, _clients) = acceptor(1);
+        acceptor.note(0);
+        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::ECONNABORTED), START);
+        assert!(acceptor.is_ready() && acceptor.may_resume(START));
     }
 }

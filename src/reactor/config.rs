@@ -10,7 +10,8 @@ use crate::http::Limits;
 pub struct ReactorConfig {
     /// Bounds on a request.
     pub limits: Limits,
-    /// How long a connection may be idle between two requests; `None`: each response closes its connection.
+    /// How long a connection may be idle between two requests; `None` or zero: each response closes its
+    /// connection.
     pub keepalive: Option<Duration>,
     /// How long a new connection may be silent, and how long a head may take from its first byte to its last.
     pub head_timeout: Duration,

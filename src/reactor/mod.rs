@@ -299,7 +299,7 @@ impl Reactor {
         let work = connection.check_out()?;
         let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
         let Shared { config, closing, .. } = &self.shared;
-        let persist = config.keepalive.is_some() && !closing;
+        let persist = config.keepalive.is_some_and(|time| !time.is_zero()) && !closing;
         Some(Box::new(Exchange { place, connection, work, write_timeout: config.write_timeout, persist }))
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod accept;
 pub mod clock;
 pub mod epoll;
 pub mod link;

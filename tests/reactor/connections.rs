@@ -184,6 +184,17 @@ fn a_full_table_makes_newcomers_wait() {
 }
 
 #[test]
+fn what_a_busy_worker_leaves_its_idle_sibling_takes() {
+    let servers = Server::siblings();
+    for _ in 0..100 {
+        let mut clients = [servers[0].connect(), servers[0].connect()];
+        let request = "GET /meet HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        clients.iter_mut().for_each(|client| client.send(request));
+        clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "ok"));
+    }
+}
+
+#[test]
 fn unix_sockets_are_served() {
     let directory = std::env::temp_dir().join(format!("gunicorn-reactor-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// Answers by its target.
 struct TestApp {
     slot: Arc<SlotCells>,
+    /// Where two requests that are answered at the same time meet.
+    meeting: Arc<Barrier>,
 }
 
 impl TestApp {
@@ -78,6 +80,10 @@ impl TestApp {
             }
             "/replaced" => {
                 exchange.start(&ResponseHead { status: 500, reason: b"Oops", fields: &[] }, None)?;
+                respond(exchange, Some(2), &[b"ok"])
+            }
+            "/meet" => {
+                self.meeting.wait();
                 respond(exchange, Some(2), &[b"ok"])
             }
             "/counters" => {
@@ -173,7 +179,20 @@ impl Server {
         Self::on(listener.into(), SocketAddr::from(([0; 4], 0)), Plan::default())
     }
 
+    /// Two workers on one listener.
+    pub(crate) fn siblings() -> [Self; 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let meeting = Arc::new(Barrier::new(2));
+        [listener.try_clone().unwrap(), listener]
+            .map(|listener| Self::run(listener.into(), address, Plan::default(), Arc::clone(&meeting)))
+    }
+
     fn on(listener: OwnedFd, address: SocketAddr, plan: Plan) -> Self {
+        Self::run(listener, address, plan, Arc::new(Barrier::new(1)))
+    }
+
+    fn run(listener: OwnedFd, address: SocketAddr, plan: Plan, meeting: Arc<Barrier>) -> Self {
         let control: &'static Control = Box::leak(Box::new(Control::new()));
         let (signals, wake) = pipe();
         let (orphaned, parent) = pipe();
@@ -191,7 +210,7 @@ impl Server {
                 max_requests_jitter: 0,
                 access_log: None,
             };
-            sync::run(&TestApp { slot: Arc::clone(&slot) }, reactor, context)
+            sync::run(&TestApp { slot: Arc::clone(&slot), meeting }, reactor, context)
         });
         Self { address, control, wake, parent: Some(parent), thread: Some(thread) }
     }
