@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::time::Time;
 
 /// Most workers that can exist at one time, those of two generations during a reload included.
-pub const SLOTS: usize = 4096;
+pub const SLOTS: u32 = 4096;
 
 /// Bytes of "METHOD target" kept for each request in flight; what is longer is cut.
 pub const REQUEST_BYTES: usize = 256;

@@ -55,3 +55,21 @@ pub(crate) fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
     // closed it meanwhile, that fails with EBADF.
     unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }
+
+/// Runs the interpreter's and the application's handlers that come before a fork, and holds the interpreter's locks over it.
+pub(crate) fn before_fork(_py: Python<'_>) {
+    // SAFETY: the token proves that this thread is attached to the interpreter, which is all that is asked.
+    unsafe { pyo3::ffi::PyOS_BeforeFork() }
+}
+
+/// Undoes [`before_fork`] in the process that has forked.
+pub(crate) fn after_fork_in_parent(_py: Python<'_>) {
+    // SAFETY: attached, and called once after `before_fork`.
+    unsafe { pyo3::ffi::PyOS_AfterFork_Parent() }
+}
+
+/// Undoes [`before_fork`] in the new process.
+pub(crate) fn after_fork_in_child(_py: Python<'_>) {
+    // SAFETY: attached, called once after `before_fork`, by the only thread that the fork has copied.
+    unsafe { pyo3::ffi::PyOS_AfterFork_Child() }
+}

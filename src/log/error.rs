@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use crate::settings::{LogLevel, LogTarget};
 use crate::sys::{localtime, logfile};
@@ -17,6 +17,8 @@ use crate::sys::{localtime, logfile};
 use super::sink::{OpenError, Sink};
 
 static SINK: Sink = Sink::standard(2);
+/// Standard output and error write to the log's file.
+static CAPTURED: AtomicBool = AtomicBool::new(false);
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Info as u8);
 
 thread_local! {
@@ -44,12 +46,19 @@ pub fn is_shown(level: LogLevel) -> bool {
     level as u8 >= LEVEL.load(Relaxed)
 }
 
-/// Opens the file anew under the same descriptor number (USR1). Does nothing on a standard descriptor.
+/// Opens the file anew under the same descriptor number (USR1); captured output follows it. Does nothing on a standard
+/// descriptor.
 ///
 /// # Errors
 /// The file cannot be opened; then the old one stays in use.
 pub fn reopen() -> Result<(), OpenError> {
-    SINK.reopen()
+    SINK.reopen()?;
+    if CAPTURED.load(Relaxed)
+        && let Err(error) = redirect_output()
+    {
+        super::warning!("captured output stays in the old log file: {error}");
+    }
+    Ok(())
 }
 
 /// Gives the log file, and those that reopening makes, to the user and group that workers run as.
@@ -66,7 +75,7 @@ pub fn fd() -> RawFd {
 }
 
 /// Makes standard output and standard error write to the log file (`capture_output`). Does nothing when the log is not
-/// a file. To be called again after each reopening.
+/// a file.
 ///
 /// # Errors
 /// Those of dup3(2).
@@ -74,6 +83,11 @@ pub fn capture_output() -> io::Result<()> {
     if !SINK.is_file() {
         return Ok(());
     }
+    CAPTURED.store(true, Relaxed);
+    redirect_output()
+}
+
+fn redirect_output() -> io::Result<()> {
     [1, 2].into_iter().try_for_each(|standard| logfile::replace(fd(), standard))
 }
 

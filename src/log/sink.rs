@@ -242,3 +242,6 @@ fn inherited(path: &Path) -> Option<RawFd> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

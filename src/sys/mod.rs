@@ -4,8 +4,19 @@
 
 pub mod clock;
 pub mod epoll;
+pub mod link;
 pub mod localtime;
 pub mod logfile;
+pub mod poll;
+pub mod process;
 pub mod sendfile;
+pub mod shm;
+pub mod signals;
+pub mod socket;
 pub mod tempfile;
+pub mod title;
+pub mod users;
 pub mod writable;
+
+/// Number of SIGKILL, for those who do not deal with signals otherwise.
+pub const KILL: i32 = libc::SIGKILL;

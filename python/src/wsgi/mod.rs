@@ -58,20 +58,20 @@ use response::{Sending, Stage};
 
 /// What the environ says about the server.
 #[derive(Debug, Clone)]
-pub struct WsgiConfig {
+pub(crate) struct WsgiConfig {
     /// `wsgi.multiprocess`: whether there may be several workers.
-    pub multiprocess: bool,
+    pub(crate) multiprocess: bool,
     /// `wsgi.multithread`: whether the worker kind calls the application from several threads.
-    pub multithread: bool,
+    pub(crate) multithread: bool,
     /// Whether the error log is a file, to which `wsgi.errors` is then added; else it is `sys.stderr`.
-    pub errors_to_log: bool,
+    pub(crate) errors_to_log: bool,
     /// What the listeners are bound to.
-    pub listeners: Vec<Address>,
+    pub(crate) listeners: Vec<Address>,
 }
 
 /// A WSGI application.
 #[derive(Debug)]
-pub struct WsgiApp {
+pub(crate) struct WsgiApp {
     callable: Py<PyAny>,
     environs: Environs,
     /// Objects that wait for a request: as many as there have been requests at one time.
@@ -83,7 +83,7 @@ impl WsgiApp {
     ///
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
-    pub fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
         let base = PyDict::new(py);
         base.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
         base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
