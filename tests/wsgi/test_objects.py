@@ -1,10 +1,13 @@
 """The objects that an application is given, used as they are meant to be, and otherwise."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from harness import eventually
+from harness import OURS, Server, eventually
+
+HERE = str(Path(__file__).parent)
 
 
 def test_kept_objects_reach_nothing(server):
@@ -60,6 +63,14 @@ def test_errors(server):
     assert server.get("/errors").text().startswith("TypeError")
     for line in ("one line", "two parts", "printed line"):
         server.wait_log(f"^{line}$")
+
+
+def test_errors_in_a_log_file():
+    with Server(OURS, "--error-logfile", "error.log", app="apps", bind="unix:s", env={"PYTHONPATH": HERE}) as server:
+        server.launch().wait_log("Listening at", "error.log")
+        server.get("/errors", address=str(server.path("s")))
+        for line in ("one line", "two parts", "printed line"):
+            server.wait_log(f"^{line}$", "error.log")
 
 
 def test_client_socket(server):

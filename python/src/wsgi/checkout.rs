@@ -20,8 +20,10 @@ pub(super) enum Unavailable {
 enum Place<T> {
     Here(T),
     Out,
-    /// Out, and its owner waits for it: nobody else gets it any more.
+    /// Out, and its owner waits for it.
     Recalled,
+    /// Put back for its owner: nobody else gets it any more.
+    Returned(T),
     Ended,
 }
 
@@ -59,7 +61,7 @@ impl<T> Checkout<T> {
     pub(super) fn try_end(&self) -> Option<T> {
         let mut place = self.lock();
         match std::mem::replace(&mut *place, Place::Ended) {
-            Place::Here(value) => Some(value),
+            Place::Here(value) | Place::Returned(value) => Some(value),
             Place::Out | Place::Recalled => {
                 *place = Place::Recalled;
                 None
@@ -75,7 +77,7 @@ impl<T> Checkout<T> {
             if let Some(value) = self.try_end() {
                 return value;
             }
-            drop(self.returned.wait_while(self.lock(), |place| !matches!(place, Place::Here(_))));
+            drop(self.returned.wait_while(self.lock(), |place| !matches!(place, Place::Returned(_))));
         }
     }
 
@@ -93,11 +95,11 @@ impl<T> Checkout<T> {
 
     fn put_back(&self, value: T) {
         let mut place = self.lock();
-        let recalled = matches!(*place, Place::Recalled);
-        *place = Place::Here(value);
-        drop(place);
-        if recalled {
+        if matches!(*place, Place::Recalled) {
+            *place = Place::Returned(value);
             self.returned.notify_one();
+        } else {
+            *place = Place::Here(value);
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Seek;
 
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::response::Response;
 use crate::ffi;
@@ -39,6 +40,11 @@ impl FileWrapper {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let block = self.filelike.bind(py).call_method1("read", (self.blksize.bind(py),))?;
         Ok(block.is_truthy()?.then_some(block))
+    }
+
+    /// Lets the collector see cycles through the file.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.filelike)
     }
 
     /// Closes the file, if it is of the kind that can be closed.

@@ -9,7 +9,9 @@ use pyo3::types::IntoPyDict;
 
 /// The application failed.
 pub(super) fn failure(py: Python<'_>, head: Head<'_>, error: PyErr) {
-    let message = format!("Error handling request {} {}", head.method().escape_ascii(), head.target().escape_ascii());
+    // Neither can forge a line: the codec lets only visible ASCII through.
+    let (method, target) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.target()));
+    let message = format!("Error handling request {method} {target}");
     record(py, "error", &message, Some(error));
 }
 
