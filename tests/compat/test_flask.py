@@ -3,6 +3,7 @@
 import pytest
 
 APP = "flask_app:app"
+UNLIKE = ("server", "date")
 BOUNDARY = "boundary7MA4YWxk"
 
 
@@ -46,12 +47,12 @@ REQUESTS = {
 
 
 def seen(server, name):
-    """Status, headers and body, without what names the server, the time or the connection's own port."""
+    """Status, headers and body, without what names the server or the time."""
     method, target, headers, body = REQUESTS[name]
     response = server.request(method, target, headers, body)
     port = f":{server.address()[1]}".encode()
     # The session cookie is signed with the time.
-    dropped = ("server", "date", *(["set-cookie"] if name == "session" else []))
+    dropped = (*UNLIKE, *(["set-cookie"] if name == "session" else []))
     kept = [pair for pair in response.headers if pair[0].lower() not in dropped]
     return response.status, response.reason, kept, response.body.replace(port, b""), response.complete, response.extra
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from harness import documented
+
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
@@ -50,8 +52,8 @@ def test_head_keeps_the_length(server):
 
 def test_headers_keep_case_order_and_repetition(server):
     response = server.get("/headers")
-    own = [pair for pair in response.headers if pair[0].lower() not in ("server", "date", "connection")]
-    assert own == [
+    servers = ("server", "date", "connection")
+    assert [pair for pair in response.headers if pair[0].lower() not in servers] == [
         ("Content-Type", "text/plain"), ("Content-Length", "8"), ("X-First", "1"), ("x-lower", "a"),
         ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Path=/"), ("X-UPPER", "Z"), ("X-Latin", "caf\xe9"),
         ("X-Padded", "in  side"),
@@ -104,6 +106,15 @@ def test_parts_are_sent_as_they_come(server):
 def test_empty_iterable(server):
     response = server.get("/empty")
     assert (response.status, response.body, response.complete) == (200, b"", True)
+
+
+def test_single_part_without_length(server):
+    response = server.get("/status?body=part")
+    framing = [name for name in response.names() if name in ("content-length", "transfer-encoding")]
+    assert framing == documented(
+        server.kind, "single-part-length", gunicorn=["transfer-encoding"], ours=["content-length"]
+    )
+    assert response.body == b"part"
 
 
 def test_write_callable(server):

@@ -75,9 +75,9 @@ def test_no_interpreter_at_all(serve):
 
 
 def test_virtual_environment_without_an_interpreter(serve):
-    server = serve(env={"VIRTUAL_ENV": "/nowhere/venv"})
+    server = serve(env={"VIRTUAL_ENV": "/nowhere/venv", "PATH": "/nowhere/bin"})
     assert server.run() == 1
-    assert "/nowhere/venv" in server.log()
+    assert "/nowhere/venv" in server.log() and "/nowhere/bin" in server.log()
 
 
 def test_interpreter_named_by_the_setting(serve):
