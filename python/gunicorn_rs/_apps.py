@@ -11,7 +11,7 @@ class AppLoadError(Exception):
     """The module is there, but not the application; the text says all."""
 
 
-def prepare(settings_argv, chdir, pythonpath, environment):
+def prepare(argv, chdir, pythonpath, environment, software):
     """Make the process look to the application as it does under gunicorn."""
     os.chdir(chdir)
     if chdir not in sys.path:
@@ -19,9 +19,10 @@ def prepare(settings_argv, chdir, pythonpath, environment):
     for path in pythonpath:
         if path not in sys.path:
             sys.path.insert(0, path)
+    os.environ["SERVER_SOFTWARE"] = software
     for name, value in environment:
         os.environ[name] = value
-    sys.argv[:] = settings_argv
+    sys.argv[:] = argv
 
 
 def load(name):

@@ -13,6 +13,7 @@ use gunicorn::master::protocol::{self, encode_ready};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::Settings;
 use gunicorn::sys::{clock, process, title, users};
+use gunicorn::worker::control::Stop;
 
 /// gunicorn's exit code of a worker that failed before it could serve.
 const BOOT_FAILED: i32 = 3;
@@ -34,6 +35,8 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32
             log::info!("Worker exiting (pid: {})", process::pid());
             code
         }
+        // Told to end while it was booting: the interrupted import is no failure.
+        Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
         Err(failure) => {
             log::error!("{}", failure.message.trim_end());
             log::info!("Worker exiting (pid: {})", process::pid());
@@ -75,6 +78,7 @@ fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
     let (wake, signalled) = process::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
     signals::install_for_worker(py, signalled.as_raw_fd())
         .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
+    process::unblock_signals().map_err(|error| failed("unblock its signals", &error.to_string()))?;
     // The interpreter's signal handler writes to it for as long as the process lives.
     std::mem::forget(signalled);
     Ok(wake)

@@ -13,7 +13,9 @@ use crate::sys::{clock, poll, process};
 /// # Errors
 /// What is wrong with either.
 pub fn check_config(launch: &Launch) -> Result<(), Failure> {
+    // Whatever does not load, gunicorn exits with 1 here.
     build(launch, Goal::Check)
+        .map_err(|failure| Failure { exit_code: 1, ..failure })
         .map(|built| built.resolved.warnings.iter().for_each(|warning| eprintln!("Warning: {warning}")))
 }
 

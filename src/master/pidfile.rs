@@ -17,7 +17,7 @@ pub struct Pidfile {
 #[derive(Debug, thiserror::Error)]
 pub enum PidfileError {
     /// Another server runs.
-    #[error("already running on PID {pid} (or pid file {path:?} is stale)")]
+    #[error("Already running on PID {pid} (or pid file {path:?} is stale)")]
     Running {
         /// Its pid.
         pid: i32,
@@ -103,7 +103,7 @@ mod tests {
         let path = directory.path().join("server.pid");
         fs::write(&path, "1\n").unwrap();
         let error = Pidfile::create(&path).unwrap_err();
-        assert_eq!(error.to_string(), format!("already running on PID 1 (or pid file {path:?} is stale)"));
+        assert_eq!(error.to_string(), format!("Already running on PID 1 (or pid file {path:?} is stale)"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
     }
 

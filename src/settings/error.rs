@@ -108,7 +108,7 @@ pub enum SettingError {
         problem: String,
     },
     /// There is nothing to serve.
-    #[error("no application is named: give it as an argument (MODULE:CALLABLE) or as wsgi_app in the config file")]
+    #[error("No application module specified. Give it as an argument (MODULE:CALLABLE), or as wsgi_app in the config file")]
     NoApplication,
 }
 

@@ -180,10 +180,28 @@ pub enum Forked {
 
 /// Forks a process that is not this one's child: it is adopted by the nearest subreaper. It is held until the parent
 /// [releases](Held::release) it, so that whoever is told of the pid learns of it before the process can end by itself.
+/// All signals are blocked in it: one that comes before its handlers are in place waits for [`unblock_signals`].
 ///
 /// # Errors
 /// pipe2(2), fork(2)
 pub fn fork_orphan() -> io::Result<(Forked, Held)> {
+    let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let forked = fork_blocked();
+    if !matches!(forked, Ok((Forked::Orphan(_), _))) {
+        former.thread_set_mask()?;
+    }
+    forked
+}
+
+/// Lets signals through, those first that have waited.
+///
+/// # Errors
+/// pthread_sigmask(3)
+pub fn unblock_signals() -> io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
+fn fork_blocked() -> io::Result<(Forked, Held)> {
     let (pid_read, pid_write) = pipe(false)?;
     let (go_read, go_write) = pipe(false)?;
     // SAFETY: the caller is the only thread that goes on in the child (fork(2)); the intermediate child calls

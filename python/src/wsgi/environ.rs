@@ -22,7 +22,7 @@ use super::target::{Target, unquote};
 use crate::ffi;
 
 /// `SERVER_SOFTWARE`.
-const SERVER_SOFTWARE: &str = concat!("gunicorn-rs/", env!("CARGO_PKG_VERSION"));
+pub(crate) const SERVER_SOFTWARE: &str = concat!("gunicorn-rs/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no environ for a request.
 #[derive(Debug, thiserror::Error)]

@@ -50,6 +50,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::ffi;
+pub(crate) use environ::SERVER_SOFTWARE;
 use environ::{EnvironError, Environs};
 use errors::ErrorStream;
 use file::FileWrapper;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use super::Failure;
 use crate::glue::APPS;
 use crate::logging;
+use crate::wsgi::SERVER_SOFTWARE;
 use gunicorn::log;
 use gunicorn::master::protocol::{self, Load};
 use gunicorn::settings::Settings;
@@ -60,7 +61,7 @@ pub(super) fn reopen_logs() {
 fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {
     let settings = &order.settings;
     let pythonpath: Vec<&OsStr> = settings.pythonpath.iter().map(|path| path.as_os_str()).collect();
-    let arguments = (&order.argv, settings.chdir.as_os_str(), pythonpath, &settings.raw_env);
+    let arguments = (&order.argv, settings.chdir.as_os_str(), pythonpath, &settings.raw_env, SERVER_SOFTWARE);
     APPS.module(py)?.call_method1("prepare", arguments).map(drop)
 }
 
