@@ -7,8 +7,8 @@
 //!
 //! # How it works
 //!
-//! An event changes what is known ([`signals`], [`workers`], [`reload`], [`shutdown`]); what is overdue is dealt with
-//! ([`heartbeat`]); then what is known is compared with what is wanted, and the difference becomes actions ([`scale`]).
+//! An event changes what is known (`signals`, `workers`, `reload`, `shutdown`); what is overdue is dealt with
+//! (`heartbeat`); then what is known is compared with what is wanted, and the difference becomes actions (`scale`).
 //! Since that comparison is made after every event, no event needs to be waited for by another: whatever comes late,
 //! twice or never, the next event finds the difference again.
 //!
@@ -18,7 +18,7 @@
 //!                       '--TERM, INT, QUIT; a worker cannot boot; the zygote is lost----------------'
 //! ```
 //!
-//! Within `Serving` a reload may run ([`reload`] lists its steps, [`generation`] draws its stages); it is no phase of its
+//! Within `Serving` a reload may run (`reload` lists its steps, `generation` draws its stages); it is no phase of its
 //! own, because everything else goes on meanwhile. A binary upgrade (USR2) would be one more candidate beside the
 //! generations, and WINCH a wanted number of none.
 //!

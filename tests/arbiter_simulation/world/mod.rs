@@ -8,7 +8,7 @@
 mod workers;
 mod zygotes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use gunicorn::arbiter::{Action, Event, Exit, GenerationId, Pid, Plan, Signal, Slot};
@@ -80,8 +80,8 @@ pub(crate) struct World {
     sequence: u64,
     zygotes: BTreeMap<GenerationId, Zygote>,
     scoreboard: BTreeMap<Slot, Option<Time>>,
-    /// What the master has just read: it takes no other event before.
-    reading: Option<Vec<(Slot, Option<Time>)>>,
+    /// What the master takes before any other event.
+    at_once: VecDeque<Event>,
     reaped: BTreeMap<Pid, Time>,
     last_pid: i32,
 }
@@ -113,7 +113,7 @@ impl World {
             sequence: 0,
             zygotes: BTreeMap::new(),
             scoreboard: BTreeMap::new(),
-            reading: None,
+            at_once: VecDeque::new(),
             reaped: BTreeMap::new(),
             last_pid: 100,
         };
@@ -136,8 +136,8 @@ impl World {
 
     /// The next event for the master, which sleeps until `deadline` at most; `None`: nothing will ever happen.
     pub(crate) fn next_event(&mut self, deadline: Option<Time>) -> Option<Event> {
-        if let Some(reading) = self.reading.take() {
-            return Some(self.deliver(Event::Deadlines(reading)));
+        if let Some(event) = self.at_once.pop_front() {
+            return Some(self.deliver(event));
         }
         loop {
             let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
@@ -190,11 +190,24 @@ impl World {
             self.processes.remove(&pid);
             self.reaped.insert(pid, self.now);
         }
-        // Two failed forks for one slot cannot be told from one that is told of twice; all other news can.
-        if !matches!(event, Event::ForkFailed { .. }) && self.fault(2) {
-            self.plan_in(Duration::ZERO, Happening::Deliver(event.clone()));
+        if self.fault(2) {
+            self.repeat(&event);
         }
         event
+    }
+
+    /// Tells the same once more.
+    fn repeat(&mut self, event: &Event) {
+        match event {
+            // Two failed forks for one slot look like one that is told of twice.
+            Event::ForkFailed { .. } => {}
+            // Later, its pid may be another's, or what was read may not hold any more.
+            Event::Forked { .. } | Event::Deadlines(_) => self.at_once.push_back(event.clone()),
+            _ => {
+                let delay = self.random.millis(0, 3_000);
+                self.plan_in(delay, Happening::Deliver(event.clone()));
+            }
+        }
     }
 
     fn operator_acts(&mut self) -> Option<Event> {
@@ -259,7 +272,7 @@ impl World {
         }
         let reading = self.scoreboard.iter().map(|(slot, deadline)| (*slot, *deadline)).collect();
         if !self.fault(3) {
-            self.reading = Some(reading);
+            self.at_once.push_back(Event::Deadlines(reading));
         }
     }
 
