@@ -298,9 +298,10 @@ def errors(environ, start_response):
 
 
 def client_socket(environ, start_response):
-    """Writes the whole response by itself."""
+    """Asks the client's socket, and closes it; the response does not depend on that."""
     client = environ["gunicorn.socket"]
-    facts = [client.getpeername()[1] == int(environ["REMOTE_PORT"]), client.type.name, os.get_inheritable(client.fileno())]
+    is_peer = client.getpeername()[1] == int(environ["REMOTE_PORT"])
+    facts = [is_peer, client.type.name, os.get_inheritable(client.fileno())]
     client.close()
     return text(start_response, json.dumps(facts))
 

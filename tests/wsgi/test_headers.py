@@ -19,9 +19,8 @@ def test_more_names_than_are_kept(server):
         sent = {f"X-Name-{start + i}": str(i) for i in range(90)}
         got = environ(server, sent)
         assert {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in sent.items()}.items() <= got.items()
-    assert environ(server, [("X-Name-5", "a"), ("x-name-5", "b"), ("X-Name-899", "c"), ("x-name-899", "d")]).items() >= {
-        "HTTP_X_NAME_5": "a,b", "HTTP_X_NAME_899": "c,d",
-    }.items()
+    got = environ(server, [("X-Name-5", "a"), ("x-name-5", "b"), ("X-Name-899", "c"), ("x-name-899", "d")])
+    assert (got["HTTP_X_NAME_5"], got["HTTP_X_NAME_899"]) == ("a,b", "c,d")
 
 
 def test_a_very_long_name(server):

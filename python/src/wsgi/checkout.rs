@@ -71,7 +71,7 @@ impl<T> Checkout<T> {
     }
 
     /// As `try_end`, but waits until whoever has the value puts it back. For the one who began the request, and
-    /// who alone ends it. To be called detached from the interpreter, which the other thread may need to come to an end.
+    /// who alone ends it. To be called detached from the interpreter, which the other thread may need to finish.
     pub(super) fn end(&self) -> T {
         loop {
             if let Some(value) = self.try_end() {

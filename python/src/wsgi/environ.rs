@@ -28,7 +28,11 @@ pub(crate) const SERVER_SOFTWARE: &str = concat!("gunicorn-rs/", env!("CARGO_PKG
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EnvironError {
     /// The application is mounted somewhere else than where the request goes.
-    #[error("Configuration problem: Request path '{}' does not start with SCRIPT_NAME '{}'", path.escape_ascii(), script_name.escape_ascii())]
+    #[error(
+        "Configuration problem: Request path '{}' does not start with SCRIPT_NAME '{}'",
+        path.escape_ascii(),
+        script_name.escape_ascii()
+    )]
     ScriptName {
         /// Path of the request, percent-encoded.
         path: Vec<u8>,

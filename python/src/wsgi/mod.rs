@@ -12,8 +12,8 @@
 //!    application has kept one of them.
 //! 3. **Call the application and send what it returns** ([`body`]). The head it gives is kept ([`head`]) until
 //!    the first byte of the body or its end: till then it can be replaced, and the length of a list is known by then.
-//! 4. **Take the exchange back.** Whatever went wrong is logged with its traceback ([`report`]); if nothing has left the
-//!    client gets a 500, else the response is cut, so that it sees that it is incomplete.
+//! 4. **Take the exchange back.** Whatever went wrong is logged with its traceback ([`report`]); if nothing has left,
+//!    the client gets a 500, else the response is cut, so that it sees that it is incomplete.
 //!
 //! # What holds
 //!

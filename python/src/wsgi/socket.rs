@@ -1,6 +1,6 @@
 //! `gunicorn.socket`: the client's connection as a Python socket, made when the application first touches it.
 //!
-//! It has a descriptor of its own, so that closing it, or keeping it beyond the request, harms nobody else's connection.
+//! It has a descriptor of its own: closing it, or keeping it beyond the request, harms nobody else's connection.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
