@@ -15,17 +15,20 @@ RUN_REQUIREMENTS := flask
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: build run test lint test-rust test-python bench
+.PHONY: build run test lint test-rust test-wheel test-python test-venv bench
 
 build:
 	$(CARGO) build --release
 
 run: build
 	$(PYTHON) tools/make_venv.py $(VENVS)/run $(RUN_REQUIREMENTS)
-	VIRTUAL_ENV=$(abspath $(VENVS)/run) exec target/release/gunicorn-rs app:app --workers 4 \
+	exec env VIRTUAL_ENV=$(abspath $(VENVS)/run) target/release/gunicorn-rs app:app --workers 4 \
 	    --bind 127.0.0.1:8000 --chdir examples/flask
 
-test: build lint test-rust test-python
+# One after another: they share the cores, and the tests' own summary comes last.
+.NOTPARALLEL:
+
+test: build lint test-rust test-wheel test-python
 
 # The two components are not part of a minimal toolchain.
 lint:
@@ -37,8 +40,13 @@ lint:
 test-rust:
 	$(CARGO) test --workspace
 
-test-python: build
+test-venv:
 	$(PYTHON) tools/make_venv.py $(VENVS)/test $(TEST_REQUIREMENTS)
+
+test-wheel: test-venv
+	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest tests/package
+
+test-python: build test-venv
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 
 bench: build

@@ -19,7 +19,7 @@ pub const REQUEST_BYTES: usize = 256;
 const WORDS: usize = REQUEST_BYTES / 8;
 
 /// One worker's place. All-zero bytes are a valid, empty slot, so a fresh mapping needs no initialisation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct SlotCells {
     /// Microseconds on the monotonic clock; 0: none.

@@ -26,11 +26,11 @@ mod _core {
 
     use gunicorn::master::protocol::VERSION;
 
-    /// Serves the master as a zygote over the link that is open as descriptor `link`; gives the exit code, of the zygote or, in a
-    /// worker that it has forked, of that worker.
+    /// Serves the process `master` as a zygote over the link that is open as descriptor `link`; gives the exit code, of
+    /// the zygote or, in a worker that it has forked, of that worker.
     #[pyfunction]
-    fn zygote(py: Python<'_>, link: i32) -> i32 {
-        crate::zygote::run(py, link)
+    fn zygote(py: Python<'_>, link: i32, master: i32) -> i32 {
+        crate::zygote::run(py, link, master)
     }
 
     #[pymodule_init]

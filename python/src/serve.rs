@@ -13,7 +13,7 @@ use gunicorn::log;
 use gunicorn::log::access::ExchangeLog;
 use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Reactor, ReactorConfig};
-use gunicorn::settings::Settings;
+use gunicorn::settings::{LogTarget, Settings};
 use gunicorn::worker::{AccessLog, WorkerContext, sync};
 
 /// Exit code of a worker that booted but cannot serve.
@@ -23,20 +23,24 @@ const BROKEN: i32 = 1;
 pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
     let Worker { loaded, app, cells, wake } = worker;
     let settings = loaded.settings;
-    let reactor = loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(
-        |listeners| {
+    let reactor =
+        loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
             let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
             let mut reactor = Reactor::new(listeners, reactor_config(&settings))?;
             reactor.watch_signals(wake)?;
             reactor.watch_parent(loaded.alive)?;
             Ok((reactor, addresses))
-        },
-    );
+        });
     let (reactor, listeners) = match reactor {
         Ok(made) => made,
         Err(error) => return broken(&format!("cannot watch its sockets: {error}")),
     };
-    let config = WsgiConfig { multiprocess: settings.workers > 1, multithread: false, listeners };
+    let config = WsgiConfig {
+        multiprocess: settings.workers > 1,
+        multithread: false,
+        errors_to_log: settings.errorlog != LogTarget::Standard,
+        listeners,
+    };
     let app = match WsgiApp::new(py, app, &config) {
         Ok(app) => app,
         Err(error) => return broken(&zygote::traceback(py, &error)),

@@ -11,9 +11,12 @@ use std::time::Duration;
 use super::event::{Exit, Pid, Slot};
 use crate::time::Time;
 
-/// How long the end of a process is remembered. Longer than an order to fork may take, shorter than the kernel needs
-/// to hand out all other pids.
-const REMEMBERED: Duration = Duration::from_secs(60);
+/// How long news are remembered: longer than they are ever late, shorter than the kernel, which hands out pids in a
+/// cycle, takes to come back to one.
+const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// How much is remembered of each kind; the oldest goes first.
+const LIMIT: usize = 1024;
 
 #[derive(Debug, Clone)]
 struct Ended {
@@ -25,38 +28,29 @@ struct Ended {
 }
 
 /// News that waits for its other half.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Hearsay {
-    limit: usize,
     /// Said to be ready before the zygote answered.
-    ready: BTreeMap<Slot, Pid>,
+    ready: BTreeMap<Pid, Slot>,
     ended: VecDeque<Ended>,
     /// Slots of orders that were given up without an answer: a worker may yet turn up.
-    lost: VecDeque<Slot>,
+    lost: VecDeque<(Slot, Time)>,
 }
 
 impl Hearsay {
-    /// Keeps at most `limit` of each kind.
-    pub(super) fn new(limit: u32) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, ready: BTreeMap::new(), ended: VecDeque::new(), lost: VecDeque::new() }
-    }
-
     /// Forgets what cannot make sense any more. `forking`: an order waits for its answer.
     pub(super) fn forget(&mut self, now: Time, forking: bool) {
         if !forking {
             self.ready.clear();
         }
-        if !forking && self.lost.is_empty() {
-            self.ended.clear();
-        }
         self.ended.retain(|ended| now.since(ended.at) < REMEMBERED);
+        self.lost.retain(|(_, at)| now.since(*at) < REMEMBERED);
     }
 
-    /// A process has ended.
+    /// A process has ended that was a worker or could be one.
     pub(super) fn hear_end(&mut self, now: Time, pid: Pid, exit: Exit, known: bool) {
-        self.ready.retain(|_, ready| *ready != pid);
-        push(&mut self.ended, Ended { pid, exit, at: now, known }, self.limit);
+        self.ready.remove(&pid);
+        push(&mut self.ended, Ended { pid, exit, at: now, known });
     }
 
     /// How the process ended that nobody knew: if a zygote names it now, it was dead before it was known.
@@ -71,29 +65,41 @@ impl Hearsay {
 
     /// An unknown process says that it is ready in a slot whose order is not answered.
     pub(super) fn hear_ready(&mut self, slot: Slot, pid: Pid) {
-        self.ready.insert(slot, pid);
+        self.ready.insert(pid, slot);
     }
 
-    /// Who said to be ready in this slot.
-    pub(super) fn take_ready(&mut self, slot: Slot) -> Option<Pid> {
-        self.ready.remove(&slot)
+    /// Who said to be ready in this slot: one, or more if an answer was lost.
+    pub(super) fn take_ready(&mut self, slot: Slot) -> Vec<Pid> {
+        let here: Vec<Pid> = self.ready.iter().filter(|(_, ready)| **ready == slot).map(|(pid, _)| *pid).collect();
+        self.ready.retain(|_, ready| *ready != slot);
+        here
     }
 
     /// An order was given up.
-    pub(super) fn lose(&mut self, slot: Slot) {
-        push(&mut self.lost, slot, self.limit);
+    pub(super) fn lose(&mut self, now: Time, slot: Slot) {
+        push(&mut self.lost, (slot, now));
+    }
+
+    /// Whether a worker may turn up whose order was given up.
+    pub(super) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// Whether an order for this slot was given up.
+    pub(super) fn is_lost(&self, slot: Slot) -> bool {
+        self.lost.iter().any(|(lost, _)| *lost == slot)
     }
 
     /// Whether an order for this slot was given up; asking takes it off the list.
     pub(super) fn find_lost(&mut self, slot: Slot) -> bool {
-        let place = self.lost.iter().position(|lost| *lost == slot);
+        let place = self.lost.iter().position(|(lost, _)| *lost == slot);
         place.and_then(|place| self.lost.remove(place)).is_some()
     }
 }
 
 /// Adds an item; the oldest goes when there are too many.
-fn push<T>(items: &mut VecDeque<T>, item: T, limit: usize) {
-    if items.len() >= limit {
+fn push<T>(items: &mut VecDeque<T>, item: T) {
+    if items.len() >= LIMIT {
         items.pop_front();
     }
     items.push_back(item);
@@ -110,18 +116,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_end_is_kept_while_an_order_waits() {
-        let mut hearsay = Hearsay::new(4);
+    fn an_unknown_end_is_kept_for_the_answer_that_names_it() {
+        let mut hearsay = Hearsay::default();
         hearsay.hear_end(at(0), PID, Exit::Code(3), false);
         hearsay.forget(at(1), true);
         assert_eq!(hearsay.end_of_unknown(PID), Some(Exit::Code(3)));
-        hearsay.forget(at(1), false);
-        assert_eq!(hearsay.end_of_unknown(PID), None);
     }
 
     #[test]
     fn the_end_of_a_known_worker_says_nothing_about_the_next_of_its_pid() {
-        let mut hearsay = Hearsay::new(4);
+        let mut hearsay = Hearsay::default();
         hearsay.hear_end(at(0), PID, Exit::Code(0), true);
         assert!(hearsay.has_ended(PID));
         assert_eq!(hearsay.end_of_unknown(PID), None);
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_pid_is_forgotten_before_it_can_come_back() {
-        let mut hearsay = Hearsay::new(4);
+        let mut hearsay = Hearsay::default();
         hearsay.hear_end(at(0), PID, Exit::Code(0), false);
         hearsay.forget(at(0) + REMEMBERED, true);
         assert!(!hearsay.has_ended(PID));
@@ -137,20 +141,20 @@ mod tests {
 
     #[test]
     fn who_has_ended_is_not_ready() {
-        let mut hearsay = Hearsay::new(4);
+        let mut hearsay = Hearsay::default();
         hearsay.hear_ready(Slot(0), PID);
         hearsay.hear_end(at(0), PID, Exit::Code(0), false);
-        assert_eq!(hearsay.take_ready(Slot(0)), None);
+        assert_eq!(hearsay.take_ready(Slot(0)), []);
     }
 
     #[test]
     fn a_lost_order_is_found_once_and_the_list_is_bounded() {
-        let mut hearsay = Hearsay::new(2);
-        for slot in [0, 1, 2] {
-            hearsay.lose(Slot(slot));
+        let mut hearsay = Hearsay::default();
+        for slot in (0..).map(Slot).take(LIMIT + 1) {
+            hearsay.lose(at(0), slot);
         }
         assert!(!hearsay.find_lost(Slot(0)));
-        assert!(hearsay.find_lost(Slot(2)));
-        assert!(!hearsay.find_lost(Slot(2)));
+        assert!(hearsay.find_lost(Slot(1)));
+        assert!(!hearsay.find_lost(Slot(1)));
     }
 }

@@ -63,7 +63,8 @@ impl Arbiter {
             }
             let Some(timeout) = worker.timeout else { continue };
             match deadline(worker, timeout, reading.get(&slot).copied().flatten()) {
-                Some(deadline) if deadline <= now => late.push((slot, worker.pid)),
+                // It may have gone on since: late is who was it when the reading was asked for.
+                Some(deadline) if deadline <= asked => late.push((slot, worker.pid)),
                 // No deadline can be further away than a timeout, whatever the worker has written.
                 Some(deadline) => worker.check_at = Some(deadline.min(now + timeout)),
                 None => worker.check_at = Some(now + timeout),

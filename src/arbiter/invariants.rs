@@ -52,7 +52,7 @@ impl Arbiter {
         ensure(candidate.is_none_or(|id| ids.last() == Some(&id)), || "the candidate is not the newest".to_owned())?;
         if let Some(Candidate::Trial(trial)) = &self.generations.candidate {
             let seats = self.pool.manned(trial.id);
-            let full = self.pool.lowest_free().is_none();
+            let full = self.pool.free().next().is_none();
             ensure(seats == 1 || (seats == 0 && full), || format!("{seats} workers of {:?} on trial", trial.id))?;
         }
         for retiring in self.generations.retiring.iter().filter(|_| !self.is_stopping()) {
@@ -75,7 +75,7 @@ impl Arbiter {
 
     fn is_excused(&self, serving: &Generation) -> bool {
         let rebuilding = self.generations.candidate.is_some() || self.build_due().is_some();
-        let full = self.pool.lowest_free().is_none();
+        let full = self.pool.free().next().is_none();
         full || self.fill_due().is_some() || (!serving.zygote && rebuilding)
     }
 

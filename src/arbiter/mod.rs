@@ -3,11 +3,11 @@
 //! It has no clock, makes no syscall, writes no log and starts no thread: [`Arbiter::on_event`] gets the time and what
 //! has happened, and returns what is to be done. The master sleeps until [`Arbiter::next_deadline`] or the next event,
 //! performs the actions in their order, and brings their outcomes back as events. So everything that can go wrong here
-//! can be tested without a fork: `tests/arbiter_simulation.rs` does.
+//! can be tested without a fork: `tests/arbiter_simulation` does.
 //!
 //! # How it works
 //!
-//! An event changes what is known ([`workers`], [`reload`], [`shutdown`]); what is overdue is dealt with
+//! An event changes what is known ([`signals`], [`workers`], [`reload`], [`shutdown`]); what is overdue is dealt with
 //! ([`heartbeat`]); then what is known is compared with what is wanted, and the difference becomes actions ([`scale`]).
 //! Since that comparison is made after every event, no event needs to be waited for by another: whatever comes late,
 //! twice or never, the next event finds the difference again.
@@ -48,6 +48,7 @@ mod invariants;
 mod reload;
 mod scale;
 mod shutdown;
+mod signals;
 mod slots;
 #[cfg(test)]
 mod specification;
@@ -64,7 +65,7 @@ use backoff::BackOff;
 use generation::Generations;
 use hearsay::Hearsay;
 use shutdown::Stop;
-use slots::{Pool, Why};
+use slots::Pool;
 
 /// Where the master is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Arbiter {
             slots,
             generations: Generations::default(),
             pool: Pool::new(slots),
-            hearsay: Hearsay::new(slots),
+            hearsay: Hearsay::default(),
             reload_wanted: false,
             rebuild: BackOff::default(),
             capacity: 0,
@@ -243,49 +244,6 @@ impl Arbiter {
             }
             Phase::Stopping(stop) => self.carry_on_stopping(stop),
             Phase::New | Phase::Over => {}
-        }
-    }
-
-    /// Does what an operator asks for. During a stop only a stronger one is heard.
-    fn signal(&mut self, signal: Signal) {
-        let (name, quick) = match signal {
-            Signal::Term => ("term", false),
-            Signal::Int => ("int", true),
-            Signal::Quit => ("quit", true),
-            Signal::Hup => ("hup", false),
-            Signal::Ttin => ("ttin", false),
-            Signal::Ttou => ("ttou", false),
-            Signal::Usr1 => ("usr1", false),
-        };
-        if self.is_stopping() {
-            return if quick {
-                self.hasten(name)
-            };
-        }
-        self.act(Action::Report(Report::Handling(name)));
-        match signal {
-            Signal::Term => self.stop(Why::Leave, 0),
-            Signal::Int | Signal::Quit => self.stop(Why::Quick, 0),
-            Signal::Hup => self.reload(),
-            Signal::Ttin => self.scale_up(),
-            Signal::Ttou => self.scale_down(),
-            Signal::Usr1 => self.reopen_logs(),
-        }
-    }
-
-    /// USR1. A worker that does not handle it yet gets it when it does.
-    fn reopen_logs(&mut self) {
-        self.act(Action::ReopenLogs);
-        self.pool.orders_mut().for_each(|order| order.reopen = true);
-        let mut ready = Vec::new();
-        for (_, worker) in self.pool.workers_mut() {
-            worker.reopen = !worker.ready;
-            if worker.ready {
-                ready.push(worker.pid);
-            }
-        }
-        for pid in ready {
-            self.act(Action::Kill { pid, signal: WorkerSignal::Usr1 });
         }
     }
 

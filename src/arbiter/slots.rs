@@ -1,7 +1,7 @@
 //! The pool: who is in which slot.
 //!
-//! A slot is taken from the order to fork until its worker has been reaped, so that no two processes ever write the
-//! same place of the scoreboard. The pool knows nothing of policy: [`super::scale`], [`super::reload`] and
+//! A slot is taken from the order to fork until its worker has been reaped, so that no two processes write the same
+//! place of the scoreboard. The pool knows nothing of policy: [`super::scale`], [`super::reload`] and
 //! [`super::shutdown`] decide who comes and goes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,9 +102,9 @@ impl Pool {
         Self { size, seats: BTreeMap::new(), strays: BTreeSet::new() }
     }
 
-    /// The lowest slot that nobody has.
-    pub(super) fn lowest_free(&self) -> Option<Slot> {
-        (0..self.size).map(Slot).find(|slot| !self.seats.contains_key(slot))
+    /// The slots that nobody has, lowest first.
+    pub(super) fn free(&self) -> impl Iterator<Item = Slot> {
+        (0..self.size).map(Slot).filter(|slot| !self.seats.contains_key(slot))
     }
 
     pub(super) fn seat(&self, slot: Slot) -> Option<&Seat> {
@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_free_slot_is_taken_first_and_a_full_pool_has_none() {
+    fn a_slot_is_free_again_when_its_worker_is_gone() {
         let mut pool = Pool::new(2);
         pool.take(Slot(0), worker(10, 0, true));
-        assert_eq!(pool.lowest_free(), Some(Slot(1)));
+        assert_eq!(pool.free().next(), Some(Slot(1)));
         pool.take(Slot(1), order());
-        assert_eq!(pool.lowest_free(), None);
+        assert_eq!(pool.free().next(), None);
         assert_eq!(pool.remove(Pid(10)).unwrap().0, Slot(0));
-        assert_eq!(pool.lowest_free(), Some(Slot(0)));
+        assert_eq!(pool.free().next(), Some(Slot(0)));
     }
 
     #[test]

@@ -40,9 +40,11 @@ impl Order {
 }
 
 impl Arbiter {
-    /// Orders a worker of the generation into the lowest free slot; `false`: no slot is free.
+    /// Orders a worker of the generation into the lowest free slot; `false`: no slot is free. A slot in which a worker
+    /// may yet turn up whose order was given up is taken only if there is no other.
     pub(super) fn fork(&mut self, generation: GenerationId) -> bool {
-        let Some(slot) = self.pool.lowest_free() else { return false };
+        let undisputed = self.pool.free().find(|slot| !self.hearsay.is_lost(*slot));
+        let Some(slot) = undisputed.or_else(|| self.pool.free().next()) else { return false };
         self.pool.take(slot, Seat::Forking(Order { generation, since: self.now, reopen: false }));
         self.act(Action::Fork { generation, slot });
         true
@@ -87,10 +89,8 @@ impl Arbiter {
     fn seat(&mut self, slot: Slot, worker: Worker) {
         let pid = worker.pid;
         self.pool.take(slot, Seat::Running(worker));
-        match self.hearsay.take_ready(slot) {
-            Some(ready) if ready == pid => self.ready(slot, pid),
-            Some(other) => self.kill_stray(other),
-            None => {}
+        for ready in self.hearsay.take_ready(slot) {
+            if ready == pid { self.ready(slot, pid) } else { self.kill_stray(ready) }
         }
     }
 
@@ -114,9 +114,9 @@ impl Arbiter {
     /// Gives up the generation's orders: its zygote will not answer.
     pub(super) fn give_up_orders(&mut self, generation: GenerationId) {
         for slot in self.pool.end_orders(generation) {
-            match self.hearsay.take_ready(slot) {
-                Some(pid) => self.kill_stray(pid),
-                None => self.hearsay.lose(slot),
+            self.hearsay.lose(self.now, slot);
+            for pid in self.hearsay.take_ready(slot) {
+                self.kill_stray(pid);
             }
         }
     }
@@ -189,8 +189,11 @@ impl Arbiter {
     /// A child has been reaped: its pid is free from now on.
     pub(super) fn child_exited(&mut self, pid: Pid, exit: Exit) {
         let gone = self.pool.remove(pid);
-        let known = self.pool.strays.remove(&pid) || gone.is_some();
-        self.hearsay.hear_end(self.now, pid, exit, known);
+        // A stray may be one that no zygote has named yet: it counts as unknown. A stranger is of no interest.
+        let nameless = self.pool.strays.remove(&pid) || self.hearsay.has_lost() || self.pool.orders().next().is_some();
+        if gone.is_some() || nameless {
+            self.hearsay.hear_end(self.now, pid, exit, gone.is_some());
+        }
         if let Some((slot, worker)) = gone {
             self.ended(slot, &worker, exit);
         }

@@ -2,7 +2,7 @@
 import json, os, sys
 import importlib.machinery, importlib.util, types
 
-link, version, beside, argv = json.loads(sys.argv[1])
+link, master, version, beside, argv = json.loads(sys.argv[1])
 sys.argv = argv
 sys.path[:] = [entry for entry in sys.path if entry]
 
@@ -77,4 +77,4 @@ if core.VERSION != version:
         "%s is version %s, but gunicorn-rs is version %s: install the same version of both"
         % (core.__file__, core.VERSION, version)
     )
-sys.exit(core.zygote(link))
+sys.exit(core.zygote(link, master))

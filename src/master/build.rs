@@ -111,9 +111,8 @@ impl Builder {
         let config = launch.find_config()?;
         let resolved = launch.resolve(&config)?;
         let interpreter = launch.places.find(resolved.settings.python.as_deref()).map_err(Failure::new)?;
-        let zygote = Zygote::start(&launch.places, &interpreter, &launch.argv).map_err(|error| {
-            Failure::new(format!("cannot run the interpreter {}: {error}", interpreter.display()))
-        })?;
+        let zygote = Zygote::start(&launch.places, &interpreter, &launch.argv)
+            .map_err(|error| Failure::new(format!("cannot run the interpreter {}: {error}", interpreter.display())))?;
         Ok(Self {
             goal,
             argv: launch.argv.clone(),
@@ -160,7 +159,9 @@ impl Builder {
             }
             (Some(Heard::Answer(Answer::Loaded)), Step::AwaitLoaded) => self.finish(),
             (Some(Heard::Answer(answer)), _) => Err(Failure::new(format!("the zygote said {answer:?} out of turn"))),
-            (Some(Heard::End) | None, _) => Err(Failure::new("the interpreter ended before it could load the application")),
+            (Some(Heard::End) | None, _) => {
+                Err(Failure::new("the interpreter ended before it could load the application"))
+            }
         }
     }
 

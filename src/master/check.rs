@@ -13,7 +13,8 @@ use crate::sys::{clock, poll, process};
 /// # Errors
 /// What is wrong with either.
 pub fn check_config(launch: &Launch) -> Result<(), Failure> {
-    build(launch, Goal::Check).map(|built| built.resolved.warnings.iter().for_each(|warning| eprintln!("Warning: {warning}")))
+    build(launch, Goal::Check)
+        .map(|built| built.resolved.warnings.iter().for_each(|warning| eprintln!("Warning: {warning}")))
 }
 
 /// Each setting with its value and where that came from.

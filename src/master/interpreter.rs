@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 
 use super::protocol::VERSION;
 use crate::sys::link::Link;
+use crate::sys::process;
 
 /// The program that finds and enters the extension module.
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
@@ -88,8 +89,8 @@ impl Places {
     /// fork(2), execve(2)
     pub fn start_zygote(&self, interpreter: &Path, link: &Link, argv: &[String]) -> io::Result<Child> {
         let beside = self.program.with_file_name(EXTENSION);
-        let arguments = serde_json::json!([link.as_raw_fd(), VERSION, beside, argv]);
-        Command::new(interpreter).arg("-c").arg(BOOTSTRAP).arg(arguments.to_string()).spawn()
+        let arguments = serde_json::json!([link.as_raw_fd(), process::pid(), VERSION, beside, argv]);
+        process::spawn(Command::new(interpreter).arg("-c").arg(BOOTSTRAP).arg(arguments.to_string()))
     }
 }
 
@@ -105,11 +106,7 @@ mod tests {
 
     fn places(root: &Path) -> Places {
         let path = env::join_paths([root.join("path")]).unwrap();
-        Places {
-            program: root.join("env/bin/gunicorn-rs"),
-            virtual_env: Some(root.join("active")),
-            path: Some(path),
-        }
+        Places { program: root.join("env/bin/gunicorn-rs"), virtual_env: Some(root.join("active")), path: Some(path) }
     }
 
     fn program(path: &Path) -> PathBuf {
@@ -144,9 +141,6 @@ mod tests {
         assert_eq!(places(root).find(Some(Path::new("python3.99"))), Ok(special.clone()));
         assert_eq!(places(root).find(Some(&special)), Ok(special));
         let error = places(root).find(Some(Path::new("/nowhere/python3"))).unwrap_err();
-        assert_eq!(
-            error,
-            "no interpreter /nowhere/python3: it is no program (setting python); name one that exists"
-        );
+        assert_eq!(error, "no interpreter /nowhere/python3: it is no program (setting python); name one that exists");
     }
 }

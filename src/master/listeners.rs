@@ -97,9 +97,9 @@ pub fn open_all(settings: &Settings, existing: &[Rc<Listener>]) -> Result<Vec<Rc
         let kept = existing.iter().find(|old| old.bind == *bind && old.reuse_port == settings.reuse_port);
         match kept {
             Some(old) => Ok(Rc::clone(old)),
-            None => Listener::open(bind, settings)
-                .map(Rc::new)
-                .map_err(|error| BindError { bind: bind.clone(), error }),
+            None => {
+                Listener::open(bind, settings).map(Rc::new).map_err(|error| BindError { bind: bind.clone(), error })
+            }
         }
     };
     settings.bind.iter().map(open).collect()

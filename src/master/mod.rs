@@ -180,11 +180,8 @@ impl Master {
 
     /// Does the steps of a build for which an answer or the time has come.
     fn advance_build(&mut self, id: GenerationId) {
-        let shared = Shared {
-            scoreboard: self.scoreboard.as_fd(),
-            ready: self.ready.1.as_fd(),
-            alive: self.alive.0.as_fd(),
-        };
+        let shared =
+            Shared { scoreboard: self.scoreboard.as_fd(), ready: self.ready.1.as_fd(), alive: self.alive.0.as_fd() };
         let Some(Generation::Building(builder)) = self.generations.get_mut(&id) else { return };
         let now = clock::now();
         let progress = if builder.deadline().is_some_and(|deadline| deadline <= now) {

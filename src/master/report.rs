@@ -10,7 +10,7 @@ use super::build::Failure;
 /// Writes a report of the arbiter to the error log.
 pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
     match report {
-        Report::Handling(signal) => log::info!("Handling signal: {signal}"),
+        Report::Handling(signal) => handling(signal),
         Report::WorkerTimeout { slot, pid } => {
             let request = scoreboard.slot(slot.0).and_then(|cells| cells.in_flight());
             log::critical!("WORKER TIMEOUT (pid:{}){}", pid.0, in_request(request.as_ref()));
@@ -40,6 +40,13 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
             log::error!("The zygote of generation {} does not answer: starting another", generation.0);
         }
         Report::ShuttingDown => log::info!("Shutting down: Master"),
+    }
+}
+
+fn handling(signal: &str) {
+    log::info!("Handling signal: {signal}");
+    if signal == "hup" {
+        log::info!("Hang up: Master");
     }
 }
 

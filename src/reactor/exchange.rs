@@ -86,7 +86,7 @@ impl Exchange {
         if self.work.head.version < Version::Http11 || self.is_head_sent() {
             return Ok(());
         }
-        self.check_open()?;
+        self.make_room()?;
         let mut hints = Vec::new();
         encode_early_hints(fields, &mut hints)?;
         let sent = self.connection.send(&[&hints]);
@@ -122,13 +122,12 @@ impl Exchange {
     }
 
     /// Sends a part of the body. Bytes beyond the Content-Length are dropped, bytes for a response without a body
-    /// (HEAD, 204, 304) too. Takes what the socket does not take at once into the output buffer; if that is full, waits
-    /// for the client first ([`Exchange::make_room`]).
+    /// (HEAD, 204, 304) too. What the socket does not take at once goes into the output buffer. Waits for the client
+    /// first if that is full: see [`Self::is_full`].
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
-        self.check_open()?;
         self.make_room()?;
         let frame = self.work.response.encoder.frame(data.len());
         match data.get(..frame.take) {
@@ -142,7 +141,6 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn write_owned(&mut self, data: Box<dyn Payload>) -> Result<(), ResponseError> {
-        self.check_open()?;
         self.make_room()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame((*data).as_ref().len());
@@ -160,7 +158,6 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn send_file(&mut self, file: File, offset: u64, length: u64) -> Result<(), ResponseError> {
-        self.check_open()?;
         self.make_room()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame(usize::try_from(length).unwrap_or(usize::MAX));
@@ -168,7 +165,8 @@ impl Exchange {
             return Ok(());
         }
         let head = if response.is_head_sent { &[][..] } else { &response.head };
-        let sent = self.connection.send_file(&[head, frame.prefix()], (file, offset, frame.take as u64), frame.suffix());
+        let sent =
+            self.connection.send_file(&[head, frame.prefix()], (file, offset, frame.take as u64), frame.suffix());
         response.is_head_sent = true;
         self.settle(sent)
     }
@@ -179,7 +177,7 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn finish(&mut self) -> Result<(), ResponseError> {
-        self.check_open()?;
+        self.make_room()?;
         let mut last = Vec::new();
         let finish = self.work.response.encoder.finish(&mut last);
         if !self.is_head_sent() || !last.is_empty() {
@@ -224,15 +222,16 @@ impl Exchange {
         &self.work.response.head
     }
 
-    /// Whether the output buffer is at its bound, so that the next write has to wait for the client.
+    /// Whether the output buffer is beyond its bound, so that the next step of the response has to wait for the client.
+    /// Who holds a lock that others need (an interpreter's, say) gives it up and calls [`Self::make_room`] first.
     pub fn is_full(&self) -> bool {
         self.connection.output.held() > OUTPUT_BYTES
     }
 
-    /// Waits until the output buffer is below its bound.
+    /// Waits until the output buffer is within its bound.
     ///
     /// # Errors
-    /// [`ResponseError::Gone`], also when the client takes nothing for too long.
+    /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
     pub fn make_room(&mut self) -> Result<(), ResponseError> {
         while self.is_full() {
             let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
@@ -240,7 +239,10 @@ impl Exchange {
                 return self.gone();
             }
         }
-        Ok(())
+        match self.work.response.stage {
+            Stage::Open => Ok(()),
+            _ => Err(ResponseError::Gone),
+        }
     }
 
     /// Sends the parts, and the head before them if it has not been sent.
@@ -263,14 +265,7 @@ impl Exchange {
 
     /// What a send means for the response.
     fn settle(&mut self, sent: io::Result<()>) -> Result<(), ResponseError> {
-        match sent {
-            Ok(()) => Ok(()),
-            Err(_) => self.gone(),
-        }
-    }
-
-    fn check_open(&self) -> Result<(), ResponseError> {
-        if self.work.response.stage == Stage::Open { Ok(()) } else { Err(ResponseError::Gone) }
+        if sent.is_ok() { Ok(()) } else { self.gone() }
     }
 
     fn gone(&mut self) -> Result<(), ResponseError> {

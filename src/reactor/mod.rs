@@ -158,9 +158,7 @@ impl Reactor {
     /// The next request that has arrived whole, accepting connections if need be. `None`: nothing without another turn.
     pub fn next_exchange(&mut self) -> Option<Box<Exchange>> {
         loop {
-            let Some(place) = self.ready.pop_front() else {
-                if self.accept() { continue } else { return None }
-            };
+            let Some(place) = self.ready.pop_front() else { if self.accept() { continue } else { return None } };
             if let Some(exchange) = self.check_out(place) {
                 return Some(exchange);
             }
@@ -169,6 +167,7 @@ impl Reactor {
 
     /// Takes an exchange back. What its response has left in the output buffer is sent from here; a response that is
     /// neither finished nor aborted is cut.
+    #[expect(clippy::boxed_local, reason = "it was handed out boxed")]
     pub fn complete(&mut self, exchange: Box<Exchange>) {
         let Exchange { place, mut connection, work, .. } = *exchange;
         let Some(slot) = self.places.get_mut(place) else { return };

@@ -250,7 +250,8 @@ mod tests {
         assert!(progress && output.held() > 0);
         let reader = std::thread::spawn(move || std::io::copy(&mut theirs, &mut std::io::sink()).unwrap());
         while !output.flush(&mut ours, &mut progress).unwrap() {
-            crate::sys::writable::wait_writable(std::os::fd::AsFd::as_fd(&ours), std::time::Duration::from_secs(10)).unwrap();
+            crate::sys::writable::wait_writable(std::os::fd::AsFd::as_fd(&ours), std::time::Duration::from_secs(10))
+                .unwrap();
         }
         drop(ours);
         assert_eq!(reader.join().unwrap(), 64 * 64 * 1024);

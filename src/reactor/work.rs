@@ -50,6 +50,7 @@ impl Work {
 
 /// Unused ones.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "boxed they come and boxed they go: only the pointer moves")]
 pub(super) struct WorkPool(Vec<Box<Work>>);
 
 impl WorkPool {

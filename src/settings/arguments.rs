@@ -76,8 +76,7 @@ fn shell(name: &str, origin: &Source) -> Result<Shell, SettingError> {
         name: cli::COMPLETIONS,
         value: Given::lenient(name).quoted(),
         origin: origin.clone(),
-        allowed: "bash, elvish, fish, powershell or zsh".to_owned(),
-        hint: None,
+        allowed: cli::SHELLS.to_owned(),
     })
 }
 
@@ -124,6 +123,6 @@ fn nearest_flag(flag: &str) -> Option<String> {
     let command = cli::command();
     let longs = command.get_arguments().filter_map(clap::Arg::get_long);
     let name = flag.strip_prefix("--")?;
-    let near = nearest(name, longs).or_else(|| table::find(name)?.flags.long.first().copied());
+    let near = nearest(name, longs).or_else(|| table::nearest_setting(name)?.flags.long.first().copied());
     near.map(|long| format!("--{long}"))
 }

@@ -18,6 +18,9 @@ pub(super) const VERSION: &str = "version";
 pub(super) const COMPLETIONS: &str = "completions";
 pub(super) const MAN: &str = "man";
 
+/// The shells that `--completions` knows.
+pub(super) const SHELLS: &str = "bash, elvish, fish, powershell or zsh";
+
 const EXAMPLES: &str = "Examples:
   gunicorn-rs myapp:app                          serve `app` of myapp.py on 127.0.0.1:8000
   gunicorn-rs myapp:app -w 4 -b 0.0.0.0:80       four workers, on every address
@@ -30,6 +33,9 @@ Later ones win: environment, config file, GUNICORN_CMD_ARGS, command line.";
 
 /// The width of the help, in columns.
 const HELP_WIDTH: usize = 100;
+
+/// Longer defaults would fill more than their line of the help.
+const LONGEST_DEFAULT: usize = 20;
 
 /// The command.
 pub(super) fn command() -> Command {
@@ -66,7 +72,7 @@ fn setting_arg(setting: &'static Setting) -> Arg {
         .long(long)
         .aliases(aliases)
         .help(help(setting))
-        .long_help(setting.doc)
+        .long_help(plain(setting.doc))
         .help_heading(setting.section.title())
         .action(action(setting));
     let arg = if setting.field.is_switch() { arg } else { arg.value_name(flags.value).allow_negative_numbers(true) };
@@ -89,13 +95,23 @@ fn action(setting: &Setting) -> ArgAction {
 /// The summary, and what fills the setting when the flag is not given.
 fn help(setting: &Setting) -> String {
     let mut help = setting.summary().to_owned();
-    if let Some(default) = setting.default.filter(|_| !setting.field.is_switch()) {
+    let shown = |default: &&str| !setting.field.is_switch() && default.len() <= LONGEST_DEFAULT;
+    if let Some(default) = setting.default.filter(shown) {
         help += &format!(" [default: {default}]");
     }
     if let Some(variable) = setting.variable {
         help += &format!(" [env: {}]", variable.name);
     }
     help
+}
+
+/// The documentation for the terminal: rows of a table become indented lines, which roff keeps apart.
+fn plain(doc: &str) -> String {
+    let is_ruler = |line: &&str| line.starts_with("| ---");
+    let row = |line: &str| line.split('|').map(str::trim).collect::<Vec<_>>().join("  ");
+    let line =
+        |line: &str| if line.starts_with('|') { format!("{}\n", row(line).trim_end()) } else { format!("{line}\n") };
+    doc.lines().filter(|line| !is_ruler(line)).map(line).collect::<String>().trim_end().to_owned()
 }
 
 fn debugging() -> [Arg; 2] {
@@ -110,10 +126,7 @@ fn about() -> [Arg; 4] {
     [
         Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print this help, then exit"),
         switch(VERSION, "Print the version, then exit").short('v'),
-        Arg::new(COMPLETIONS)
-            .long(COMPLETIONS)
-            .value_name("SHELL")
-            .help("Print the completions of a shell, then exit: bash, elvish, fish, powershell or zsh"),
+        Arg::new(COMPLETIONS).long(COMPLETIONS).value_name("SHELL").help(format!("Print the completions for {SHELLS}")),
         switch(MAN, "Print the manual page, then exit"),
     ]
     .map(|arg| arg.help_heading("About"))
@@ -162,6 +175,11 @@ mod tests {
         for line in help.lines() {
             assert!(line.chars().count() <= HELP_WIDTH, "{line}");
         }
+    }
+
+    #[test]
+    fn rows_of_a_table_become_indented_lines() {
+        assert_eq!(plain("A.\n\n| a | b |\n| --- | --- |\n| `c` | d |\n\nE."), "A.\n\n  a  b\n  `c`  d\n\nE.");
     }
 
     #[test]

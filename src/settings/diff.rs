@@ -19,7 +19,7 @@ pub struct Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} -> {} ({})", self.name, self.from, self.to, self.reload)
+        write!(f, "{}: {} -> {} (takes effect {})", self.name, self.from, self.to, self.reload)
     }
 }
 
@@ -40,7 +40,13 @@ mod tests {
         let from = Settings::default();
         let to = Settings { workers: 4, bind: Vec::new(), ..from.clone() };
         let lines: Vec<_> = diff(&from, &to).iter().map(Change::to_string).collect();
-        assert_eq!(lines, ["bind: ['127.0.0.1:8000'] -> [] (with newly opened sockets)", "workers: 1 -> 4 (at once)"]);
+        assert_eq!(
+            lines,
+            [
+                "bind: ['127.0.0.1:8000'] -> [] (takes effect with newly bound sockets)",
+                "workers: 1 -> 4 (takes effect at once)"
+            ]
+        );
         assert_eq!(diff(&from, &from), []);
     }
 }

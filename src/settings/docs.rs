@@ -45,7 +45,7 @@ fn entry(page: &mut String, setting: &Setting) {
     }
     let _ = writeln!(page, "- Default: {}", setting.default.map_or("not set".to_owned(), |text| format!("`{text}`")));
     let _ = writeln!(page, "- Allowed: {}", setting.field.allowed());
-    let _ = writeln!(page, "- A change is taken by a reload: {}", setting.reload);
+    let _ = writeln!(page, "- After a reload, a change takes effect {}", setting.reload);
 }
 
 fn flags(setting: &Setting) -> Option<String> {

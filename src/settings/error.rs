@@ -44,7 +44,7 @@ pub const CMD_ARGS: &str = "GUNICORN_CMD_ARGS";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// A value that is not allowed.
-    #[error("invalid {name}: {value} ({origin}) must be {allowed}{}", Hint(hint))]
+    #[error("invalid {name}: {value} ({origin}) must be {allowed}")]
     Value {
         /// The setting.
         name: &'static str,
@@ -52,10 +52,8 @@ pub enum SettingError {
         value: String,
         /// Where it came from.
         origin: Source,
-        /// What is allowed.
+        /// What is allowed, and what else helps.
         allowed: String,
-        /// What else helps.
-        hint: Option<String>,
     },
     /// A name or flag that no setting has.
     #[error("unknown {what} {name} ({origin}){}", Suggestion(nearest))]
@@ -160,14 +158,6 @@ pub enum Warning {
         /// Where.
         origin: Source,
     },
-}
-
-struct Hint<'a>(&'a Option<String>);
-
-impl fmt::Display for Hint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
-    }
 }
 
 struct Suggestion<'a>(&'a Option<String>);

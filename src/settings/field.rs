@@ -126,14 +126,15 @@ impl Field {
 
     /// The value in `settings`, written as gunicorn's `--print-config` writes it.
     pub fn show(&self, settings: &Settings) -> String {
-        match self {
-            Self::Switch { get, .. } => given::show(&Value::from(get(settings))),
-            Self::Number { get, .. } => given::show(&Value::from(get(settings))),
-            Self::Mode { get, .. } => given::show(&Value::from(get(settings))),
-            Self::Text { get, .. } => given::show(&Value::from(get(settings))),
-            Self::List { get, .. } => given::show(&Value::from(get(settings))),
-            Self::Account { get, .. } => given::show(&Value::from(get(settings))),
-        }
+        let value = match self {
+            Self::Switch { get, .. } => Value::from(get(settings)),
+            Self::Number { get, .. } => Value::from(get(settings)),
+            Self::Mode { get, .. } => Value::from(get(settings)),
+            Self::Text { get, .. } => Value::from(get(settings)),
+            Self::List { get, .. } => Value::from(get(settings)),
+            Self::Account { get, .. } => Value::from(get(settings)),
+        };
+        given::show(&value)
     }
 }
 

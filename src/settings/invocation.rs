@@ -8,11 +8,10 @@ use serde_json::Value;
 
 use super::arguments::{self, Arguments, Request};
 use super::error::CMD_ARGS;
-use super::field::Field;
 use super::given::Given;
 use super::layers::Entry;
 use super::paths::absolute;
-use super::{Resolve, SettingError, Settings, Source, Warning, table, words};
+use super::{Resolve, Setting, SettingError, Source, Warning, table, words};
 
 /// The config files that are looked for in the working directory.
 const DEFAULT_CONFIGS: [&str; 2] = ["gunicorn.conf.py", "gunicorn.toml"];
@@ -103,10 +102,7 @@ impl Invocation {
     /// The interpreter of `--python`, which has to be known before a config file in Python can be read.
     pub fn python(&self, host: &dyn Resolve) -> Option<PathBuf> {
         let (text, _) = self.early("python")?;
-        let mut settings = Settings::default();
-        let field: &Field = &table::find("python")?.field;
-        field.assign(&mut settings, &Given::lenient(text), host).ok()?;
-        settings.python
+        Some(host.program(&text))
     }
 
     /// A text that is given by arguments, and where.
@@ -120,7 +116,7 @@ impl Invocation {
 
 /// The settings that variables of the environment give. An empty variable counts as one that is not set.
 fn variables<'a>(lookup: &impl Fn(&str) -> Option<&'a OsString>) -> Vec<Entry> {
-    let entry = |setting: &'static super::Setting| {
+    let entry = |setting: &'static Setting| {
         let variable = setting.variable?;
         let text = lookup(variable.name).filter(|text| !text.is_empty())?.to_string_lossy();
         let given = Given::lenient(Value::from(format!("{}{text}", variable.prefix)));

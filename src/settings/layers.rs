@@ -22,12 +22,16 @@ pub(super) struct Entry {
 
 impl Entry {
     fn refused(&self, refusal: Refusal) -> SettingError {
+        let mut allowed = self.setting.field.allowed();
+        if let Some(hint) = refusal.hint {
+            allowed += "; ";
+            allowed += &hint;
+        }
         SettingError::Value {
             name: self.setting.name,
             value: self.given.quoted(),
             origin: self.origin.clone(),
-            allowed: self.setting.field.allowed(),
-            hint: refusal.hint,
+            allowed,
         }
     }
 }
@@ -47,8 +51,8 @@ impl<'a> Layers<'a> {
         Self { invocation, config: None, config_file: Vec::new(), warnings: invocation.warnings.clone() }
     }
 
-    /// Adds the names of `gunicorn.conf.py` (or of a config module) and their values, as the interpreter that executed it
-    /// reports them. A value without a JSON form (a function, a class, a module) is either left out or the object
+    /// Adds the names of `gunicorn.conf.py` (or of a config module) and their values, as the interpreter that executed
+    /// it reports them. A value without a JSON form (a function, a class, a module) is either left out or the object
     /// `{"repr": TEXT}`. Names that are no settings are ignored.
     #[must_use]
     pub fn config_python(mut self, source: &ConfigSource, values: BTreeMap<String, Value>) -> Self {

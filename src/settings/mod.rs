@@ -1,8 +1,8 @@
 //! The settings: one table, from which come the command line, the config files' names, the environment, the help, the
 //! documentation, and the typed [`Settings`] that the rest of the program uses.
 //!
-//! Nothing here asks the machine anything, reads a clock or a file, or logs: what has to be known comes in as a value, or
-//! by [`Resolve`]. The master drives it, in two steps, because the config file can only be found when the arguments
+//! Nothing here asks the machine anything, reads a clock or a file, or logs: what has to be known comes in as a value,
+//! or by [`Resolve`]. The master drives it, in two steps, because the config file can only be found when the arguments
 //! are known, and a Python config file is executed by another process:
 //!
 //! ```

@@ -55,12 +55,13 @@ pub enum Reload {
 }
 
 impl fmt::Display for Reload {
+    /// As it stands after "takes effect".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Live => "at once",
-            Self::RespawnWorkers => "with the new workers",
-            Self::Rebind => "with newly opened sockets",
-            Self::Restart => "only by a restart",
+            Self::RespawnWorkers => "in new workers",
+            Self::Rebind => "with newly bound sockets",
+            Self::Restart => "after a restart only",
         })
     }
 }

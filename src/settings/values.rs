@@ -111,7 +111,8 @@ pub struct Settings {
     pub limit_request_field_size: Option<usize>,
     /// Set SO_REUSEPORT on the listeners.
     pub reuse_port: bool,
-    /// The interpreter to run: an absolute path or a name to look up in the `PATH`; `None`: found (wheel's own, `VIRTUAL_ENV`, `python3` of the `PATH`).
+    /// The interpreter to run: an absolute path or a name to look up in the `PATH`; `None`: found (wheel's own,
+    /// `VIRTUAL_ENV`, `python3` of the `PATH`).
     pub python: Option<PathBuf>,
 }
 

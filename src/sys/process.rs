@@ -2,13 +2,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl;
-use nix::sys::signal::{self, Signal};
+use nix::sys::signal::{self, SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
@@ -46,6 +48,16 @@ pub fn parent() -> i32 {
 /// This process.
 pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()
+}
+
+/// Starts a program with no signal blocked: a child inherits what its parent has blocked to collect as messages.
+///
+/// # Errors
+/// fork(2), execve(2)
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let unblock = || Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?);
+    // SAFETY: between fork and exec only sigprocmask(2) is called, which is async-signal-safe.
+    unsafe { command.pre_exec(unblock) }.spawn()
 }
 
 /// Reaps one ended child; `None` when none has ended (waitpid(2), `WNOHANG`).

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The signals that this process takes as messages. A child started by [`std::process::Command`] has them unblocked.
+/// The signals that this process takes as messages. Children inherit that they are blocked, unless [`spawn`](super::process::spawn) starts them.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 

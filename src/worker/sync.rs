@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::lifecycle::{Course, Lifecycle};
 use super::WorkerContext;
+use super::lifecycle::{Course, Lifecycle};
 use crate::app::App;
 use crate::log;
 use crate::reactor::{Exchange, Reactor, Woken};

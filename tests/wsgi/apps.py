@@ -335,11 +335,12 @@ def file_closed(environ, start_response):
 
 
 def hints(environ, start_response):
-    """Early hints as `str`, as `bytes`, with a line feed, and after the head."""
+    """Early hints as `str`, as `bytes`, with a line feed, with a space in the name, and after the head."""
     send = environ["wsgi.early_hints"]
-    results = [attempt(send, [given]) for given in [("Link", "<a>"), (b"Link", b"<b>"), ("Link", "a\r\nX: 1"), ("a b", "1")]]
+    tried = [("Link", "<a>"), (b"Link", b"<b>"), ("Link", "a\r\nX: 1"), ("a b", "1")]
+    results = [attempt(send, [given]) for given in tried]
     write = start_response("200 OK", list(TEXT))
-    write(b"")
+    write(b" ")
     results.append(attempt(send, [("Link", "<late>")]))
     write(json.dumps(results).encode())
     return []

@@ -32,6 +32,11 @@ def test_exc_info_without_an_instance(server):
     server.wait_log("^KeyError$")
 
 
+def test_the_traceback_leads_into_the_application(server):
+    server.get("/interrupt")
+    server.wait_log(r'^  File ".*apps\.py", line \d+, in interrupt$')
+
+
 def test_the_target_cannot_forge_a_line(server):
     assert server.get("/recurse?%0aforged").status == 500
     server.wait_log(r"Error handling request GET /recurse\?%0aforged$")

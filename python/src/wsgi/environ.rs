@@ -85,7 +85,7 @@ impl Environs {
     pub(super) fn new(py: Python<'_>, listeners: &[Address], base: &Bound<'_, PyDict>) -> PyResult<Self> {
         let script_name =
             py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?.extract::<String>()?;
-        base.set_item("SCRIPT_NAME", &script_name)?;
+        base.set_item(intern!(py, "SCRIPT_NAME"), &script_name)?;
         let listeners = listeners.iter().map(|address| Listener::new(py, address, base)).collect::<PyResult<_>>()?;
         let names = Names::new(py)?;
         Ok(Self { listeners, names, script_name: script_name.into_bytes(), last_peer: Mutex::new(None) })
@@ -101,22 +101,23 @@ impl Environs {
         exchange: &Exchange,
         kit: &Kit,
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
-        let environ = self.template(py, exchange.local())?;
+        let environ = kit.environ(py, self.listener(exchange.local()))?;
         let head = exchange.head();
-        set_objects(&environ, kit)?;
         let told = self.set_fields(&environ, head, is_trusted(exchange.peer()))?;
         self.set_request_line(&environ, head, &told)?;
         self.set_addresses(&environ, exchange, &told)?;
         Ok(environ)
     }
 
-    fn template<'py>(&self, py: Python<'py>, local: &Address) -> PyResult<Bound<'py, PyDict>> {
-        // There are few listeners, and every address is one of theirs; the first stands in for one that is not.
-        let known = self.listeners.iter().find(|listener| listener.address == *local).or(self.listeners.first());
-        match known {
-            Some(listener) => listener.template.bind(py).copy(),
-            None => Ok(PyDict::new(py)),
-        }
+    /// The listeners' templates, in the order by which `make` numbers them.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Py<PyDict>> {
+        self.listeners.iter().map(|listener| &listener.template)
+    }
+
+    /// The number of a listener. There are few, and every address is one of theirs; the first stands in for one that is
+    /// not.
+    fn listener(&self, local: &Address) -> usize {
+        self.listeners.iter().position(|listener| listener.address == *local).unwrap_or(0)
     }
 
     /// Sets the header fields.
@@ -268,9 +269,6 @@ impl Listener {
         ] {
             template.set_item(PyString::intern(py, key), PyString::intern(py, value))?;
         }
-        for key in ["wsgi.input", "wsgi.early_hints", "gunicorn.socket"] {
-            template.set_item(PyString::intern(py, key), py.None())?;
-        }
         match address {
             Address::Inet(address) => {
                 template.set_item(intern!(py, "REMOTE_PORT"), "")?;
@@ -284,13 +282,6 @@ impl Listener {
         }
         Ok(Self { address: address.clone(), template: template.unbind() })
     }
-}
-
-fn set_objects(environ: &Bound<'_, PyDict>, kit: &Kit) -> PyResult<()> {
-    let py = environ.py();
-    environ.set_item(intern!(py, "wsgi.input"), &kit.input)?;
-    environ.set_item(intern!(py, "wsgi.early_hints"), &kit.early_hints)?;
-    environ.set_item(intern!(py, "gunicorn.socket"), &kit.socket)
 }
 
 /// `SERVER_NAME` and `SERVER_PORT` behind a Unix socket, which has neither: from Host.

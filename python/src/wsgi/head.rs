@@ -8,7 +8,10 @@ use std::ops::Range;
 use gunicorn::reactor::{Exchange, ResponseError, ResponseHead};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+/// How a name or a value is taken over.
+type Append = fn(&mut Head, &Bound<'_, PyAny>) -> PyResult<Range<usize>>;
 
 /// Status line and fields. Its memory is used again from request to request.
 #[derive(Debug, Default)]
@@ -23,12 +26,11 @@ impl Head {
     /// Takes over what an application passes to `start_response`.
     ///
     /// # Errors
-    /// `TypeError` for what is not a `str`, `ValueError` for what cannot be sent.
+    /// `TypeError` for what is not a `str`, `ValueError` for what is not latin-1 or no status.
     pub(super) fn set(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
         self.set_status(status)?;
-        self.push_all(headers)?;
-        self.as_response(&self.fields()).check().map_err(|error| PyValueError::new_err(error.to_string()))
+        self.push_all(headers, Self::push_text)
     }
 
     /// Takes over what an application passes to `wsgi.early_hints`.
@@ -37,7 +39,7 @@ impl Head {
     /// As `set`.
     pub(super) fn set_hints(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
-        self.push_all(headers)
+        self.push_all(headers, Self::push_text_or_bytes)
     }
 
     /// Starts the response with this head.
@@ -46,6 +48,21 @@ impl Head {
     /// Those of [`Exchange::start`].
     pub(super) fn start(&self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<(), ResponseError> {
         exchange.start(&self.as_response(&self.fields()), body_length)
+    }
+
+    /// Whether this head can be sent.
+    ///
+    /// # Errors
+    /// Those of [`ResponseHead::check`].
+    pub(super) fn check(&self) -> Result<(), ResponseError> {
+        self.as_response(&self.fields()).check()
+    }
+
+    /// Whether the application tells the length of the body.
+    pub(super) fn has_length(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|(name, _)| name.len() == 14 && self.bytes[name.clone()].eq_ignore_ascii_case(b"Content-Length"))
     }
 
     /// Sends the fields as early hints.
@@ -84,21 +101,29 @@ impl Head {
         Ok(())
     }
 
-    fn push_all(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn push_all(&mut self, headers: &Bound<'_, PyAny>, append: Append) -> PyResult<()> {
         if let Ok(headers) = headers.cast_exact::<PyList>() {
-            return headers.iter().try_for_each(|header| self.push(&header));
+            return headers.iter().try_for_each(|header| self.push(&header, append));
         }
-        headers.try_iter()?.try_for_each(|header| self.push(&header?))
+        headers.try_iter()?.try_for_each(|header| self.push(&header?, append))
     }
 
-    fn push(&mut self, header: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn push(&mut self, header: &Bound<'_, PyAny>, append: Append) -> PyResult<()> {
         let (name, value) = match header.cast_exact::<PyTuple>() {
             Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
-            _ => header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?,
+            _ => PyTuple::new(header.py(), header.try_iter()?.collect::<PyResult<Vec<_>>>()?)?.extract()?,
         };
-        let field = (self.push_text(&name)?, self.push_text(&value)?);
+        let field = (append(self, &name)?, append(self, &value)?);
         self.fields.push(field);
         Ok(())
+    }
+
+    /// As `push_text`; `bytes` are taken as they are.
+    fn push_text_or_bytes(&mut self, text: &Bound<'_, PyAny>) -> PyResult<Range<usize>> {
+        let Ok(bytes) = text.cast::<PyBytes>() else { return self.push_text(text) };
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes.as_bytes());
+        Ok(start..self.bytes.len())
     }
 
     /// Appends the text's characters as bytes. `str` holds bytes as latin-1 (PEP 3333).

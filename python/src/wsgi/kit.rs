@@ -4,7 +4,9 @@
 //! stay behind, ended: whoever still calls them gets an exception, and never reaches another request.
 
 use gunicorn::reactor::{Exchange, RequestBody};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::head::Head;
 use super::input::Input;
@@ -17,14 +19,13 @@ use crate::ffi;
 pub(super) struct Kit {
     /// `start_response`.
     pub(super) start_response: Py<PyAny>,
-    /// `wsgi.early_hints`.
-    pub(super) early_hints: Py<PyAny>,
-    /// `wsgi.input`.
-    pub(super) input: Py<Input>,
-    /// `gunicorn.socket`.
-    pub(super) socket: Py<ClientSocket>,
-    /// The response behind them.
+    /// The response behind the objects.
     pub(super) response: Py<Response>,
+    /// For each listener the environ that its requests start from, with these objects in it.
+    templates: Vec<Py<PyDict>>,
+    early_hints: Py<PyAny>,
+    input: Py<Input>,
+    socket: Py<ClientSocket>,
     start: Py<Start>,
     write: Py<PyAny>,
     head: Head,
@@ -32,11 +33,11 @@ pub(super) struct Kit {
 }
 
 impl Kit {
-    /// Makes the objects.
+    /// Makes the objects, and puts them into copies of the listeners' templates.
     ///
     /// # Errors
     /// `MemoryError`.
-    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+    pub(super) fn new<'a>(py: Python<'_>, templates: impl Iterator<Item = &'a Py<PyDict>>) -> PyResult<Self> {
         let response = Py::new(py, Response::new())?;
         let write = response.getattr(py, "write")?;
         let start = Py::new(py, Start::new(response.clone_ref(py), write.clone_ref(py)))?;
@@ -45,14 +46,33 @@ impl Kit {
             early_hints: response.getattr(py, "early_hints")?,
             input: Py::new(py, Input::new())?,
             socket: Py::new(py, ClientSocket::new(response.clone_ref(py)))?,
+            templates: Vec::new(),
             response,
             start,
             write,
             head: Head::default(),
             unshared: [0; 7],
         };
+        kit.templates = templates.map(|template| kit.fill(template.bind(py))).collect::<PyResult<_>>()?;
         kit.unshared = kit.references(py);
         Ok(kit)
+    }
+
+    fn fill(&self, template: &Bound<'_, PyDict>) -> PyResult<Py<PyDict>> {
+        let py = template.py();
+        let template = template.copy()?;
+        template.set_item(intern!(py, "wsgi.input"), &self.input)?;
+        template.set_item(intern!(py, "wsgi.early_hints"), &self.early_hints)?;
+        template.set_item(intern!(py, "gunicorn.socket"), &self.socket)?;
+        Ok(template.unbind())
+    }
+
+    /// A copy of this listener's template.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub(super) fn environ<'py>(&self, py: Python<'py>, listener: usize) -> PyResult<Bound<'py, PyDict>> {
+        self.templates.get(listener).map_or_else(|| Ok(PyDict::new(py)), |template| template.bind(py).copy())
     }
 
     /// Begins a request.

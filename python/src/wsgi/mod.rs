@@ -45,6 +45,7 @@ use gunicorn::app::App;
 use gunicorn::net::Address;
 use gunicorn::reactor::Exchange;
 use pyo3::exceptions::{PyConnectionError, PySystemExit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -57,18 +58,20 @@ use response::{Sending, Stage};
 
 /// What the environ says about the server.
 #[derive(Debug, Clone)]
-pub struct WsgiConfig {
+pub(crate) struct WsgiConfig {
     /// `wsgi.multiprocess`: whether there may be several workers.
-    pub multiprocess: bool,
+    pub(crate) multiprocess: bool,
     /// `wsgi.multithread`: whether the worker kind calls the application from several threads.
-    pub multithread: bool,
+    pub(crate) multithread: bool,
+    /// Whether the error log is a file, to which `wsgi.errors` is then added; else it is `sys.stderr`.
+    pub(crate) errors_to_log: bool,
     /// What the listeners are bound to.
-    pub listeners: Vec<Address>,
+    pub(crate) listeners: Vec<Address>,
 }
 
 /// A WSGI application.
 #[derive(Debug)]
-pub struct WsgiApp {
+pub(crate) struct WsgiApp {
     callable: Py<PyAny>,
     environs: Environs,
     /// Objects that wait for a request: as many as there have been requests at one time.
@@ -80,15 +83,15 @@ impl WsgiApp {
     ///
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
-    pub fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
         let base = PyDict::new(py);
-        base.set_item("wsgi.errors", Bound::new(py, ErrorStream)?)?;
-        base.set_item("wsgi.version", (1, 0))?;
-        base.set_item("wsgi.multithread", config.multithread)?;
-        base.set_item("wsgi.multiprocess", config.multiprocess)?;
-        base.set_item("wsgi.run_once", false)?;
-        base.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        base.set_item("wsgi.input_terminated", true)?;
+        base.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
+        base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+        base.set_item(intern!(py, "wsgi.multithread"), config.multithread)?;
+        base.set_item(intern!(py, "wsgi.multiprocess"), config.multiprocess)?;
+        base.set_item(intern!(py, "wsgi.run_once"), false)?;
+        base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
+        base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         let environs = Environs::new(py, &config.listeners, &base)?;
         Ok(Self { callable, environs, kits: Mutex::new(Vec::new()) })
     }
@@ -114,7 +117,7 @@ impl WsgiApp {
 
     fn prepare<'py>(&self, py: Python<'py>, exchange: &Exchange) -> Result<(Kit, Bound<'py, PyDict>), EnvironError> {
         let kept = self.kits.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let kit = kept.map_or_else(|| Kit::new(py), Ok)?;
+        let kit = kept.map_or_else(|| Kit::new(py, self.environs.templates()), Ok)?;
         let environ = self.environs.make(py, exchange, &kit)?;
         Ok((kit, environ))
     }
@@ -162,7 +165,7 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
     report::failure(py, sending.exchange.head(), error);
     match sending.stage {
         Stage::Started => sending.exchange.abort(),
-        Stage::Waiting | Stage::Given => sending.exchange.refuse(500, ""),
+        Stage::Waiting | Stage::Given | Stage::Encoded => sending.exchange.refuse(500, ""),
     }
 }
 

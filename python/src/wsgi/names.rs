@@ -96,12 +96,24 @@ pub(super) struct Name {
 impl Name {
     fn new(py: Python<'_>, name: &[u8]) -> PyResult<Self> {
         let upper = name.to_ascii_uppercase();
-        let key = match upper.as_slice() {
-            b"CONTENT-TYPE" => b"CONTENT_TYPE".to_vec(),
-            b"CONTENT-LENGTH" => b"CONTENT_LENGTH".to_vec(),
-            other => [b"HTTP_", other].concat().iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect(),
-        };
-        Ok(Self { role: role(&upper), key: ffi::latin1(py, &key)?.unbind(), upper: upper.into() })
+        Ok(Self { role: role(&upper), key: ffi::latin1(py, &key(&upper))?.unbind(), upper: upper.into() })
+    }
+
+    /// With an interned key, which an application's own constant finds by its address alone. Not for a name that is
+    /// forgotten again: from Python 3.12 on interned strings live for ever.
+    fn interned(py: Python<'_>, name: &[u8]) -> Self {
+        let upper = name.to_ascii_uppercase();
+        let key = PyString::intern(py, &String::from_utf8_lossy(&key(&upper))).unbind();
+        Self { role: role(&upper), key, upper: upper.into() }
+    }
+}
+
+/// The environ key of a name in upper case.
+fn key(upper: &[u8]) -> Vec<u8> {
+    match upper {
+        b"CONTENT-TYPE" => b"CONTENT_TYPE".to_vec(),
+        b"CONTENT-LENGTH" => b"CONTENT_LENGTH".to_vec(),
+        other => b"HTTP_".iter().chain(other).map(|&byte| if byte == b'-' { b'_' } else { byte }).collect(),
     }
 }
 
@@ -168,7 +180,7 @@ impl Names {
                 Some(_) => {}
                 None if name.len() > LONGEST => break,
                 None => {
-                    let made = Name::new(py, name)?;
+                    let made = Name::interned(py, name);
                     let kept = place.get_or_init(|| made);
                     // Another thread may have been faster, and with another name.
                     if kept.upper.eq_ignore_ascii_case(name) {

@@ -3,6 +3,7 @@
 
 use gunicorn::http::Head;
 use gunicorn::net::Address;
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
 
@@ -32,17 +33,18 @@ pub(super) fn signal_handler(py: Python<'_>, error: PyErr) {
 }
 
 fn record(py: Python<'_>, level: &str, message: &str, error: Option<PyErr>) {
+    let error = error.map(|error| error.into_value(py).into_bound(py));
     // A logger that fails must not take the request with it, and has itself nowhere else to go than standard error.
     if let Err(failed) = try_record(py, level, message, error.as_ref()) {
-        for error in error.iter().chain([&failed]) {
+        for error in error.map(|error| PyErr::from_value(error.into_any())).into_iter().chain([failed]) {
             error.display(py);
         }
     }
 }
 
-fn try_record(py: Python<'_>, level: &str, message: &str, error: Option<&PyErr>) -> PyResult<()> {
+fn try_record(py: Python<'_>, level: &str, message: &str, error: Option<&Bound<'_, PyBaseException>>) -> PyResult<()> {
     let logger = py.import("logging")?.call_method1("getLogger", ("gunicorn.error",))?;
-    let keywords = [("exc_info", error.map(|error| error.value(py)))].into_py_dict(py)?;
+    let keywords = [("exc_info", error)].into_py_dict(py)?;
     logger.call_method(level, ("%s", message), Some(&keywords))?;
     Ok(())
 }

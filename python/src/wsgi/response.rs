@@ -23,9 +23,11 @@ const LARGE: usize = 16 * 1024;
 pub(super) enum Stage {
     /// `start_response` has not been called.
     Waiting,
-    /// The application has given the head, and may still replace it.
+    /// The application has given the head, and may still replace it. It is started when the body's length may be known.
     Given,
-    /// The head has been started; it may have left.
+    /// As `Given`, but the head tells the length itself and is started.
+    Encoded,
+    /// The head is started for good; it may have left.
     Started,
 }
 
@@ -70,18 +72,27 @@ impl Sending {
         match self.stage {
             Stage::Waiting => return Err(SendError::NoHead),
             Stage::Given => self.head.start(&mut self.exchange, body_length)?,
-            Stage::Started => return Ok(()),
+            Stage::Encoded | Stage::Started => {}
         }
         self.stage = Stage::Started;
         Ok(())
     }
 
     /// Takes the application's head, instead of an earlier one.
-    fn give(&mut self, head: Head) {
-        if self.stage != Stage::Started {
-            self.head = head;
-            self.stage = Stage::Given;
-        }
+    fn give(&mut self, head: Head) -> Result<(), SendError> {
+        self.stage = match self.stage {
+            Stage::Started => return Ok(()),
+            _ if head.has_length() => {
+                head.start(&mut self.exchange, None)?;
+                Stage::Encoded
+            }
+            _ => {
+                head.check()?;
+                Stage::Given
+            }
+        };
+        self.head = head;
+        Ok(())
     }
 
     /// Takes the next step of the response, once it has been started and the client has taken enough of what was sent
@@ -250,13 +261,13 @@ impl Start {
         })?;
         match (stage, exc_info) {
             (Stage::Started, Some(exc_info)) if replaces => return Err(raised(exc_info)?),
-            (Stage::Given | Stage::Started, _) if !replaces => {
+            (Stage::Given | Stage::Encoded | Stage::Started, _) if !replaces => {
                 return Err(PyAssertionError::new_err("Response headers already set!"));
             }
             _ => {}
         }
         head.set(status, headers)?;
-        response.with(|sending| sending.give(head))?;
+        response.with(|sending| sending.give(head))??;
         Ok(self.write.clone_ref(py))
     }
 }

@@ -9,10 +9,10 @@ use super::Failure;
 use crate::glue::APPS;
 use crate::logging;
 use gunicorn::log;
-use gunicorn::master::protocol::Load;
+use gunicorn::master::protocol::{self, Load};
 use gunicorn::settings::Settings;
 use gunicorn::sys::shm::Scoreboard;
-
+use gunicorn::sys::title;
 
 /// Everything that a worker inherits.
 pub(crate) struct Loaded {
@@ -40,6 +40,7 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
     };
     let scoreboard = Scoreboard::map(scoreboard).map_err(|error| failure(&format!("no scoreboard: {error}")))?;
     open_logs(py, &order.settings)?;
+    title::set(&format!("gunicorn: zygote [{}]", protocol::title(&order.settings)));
     prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
     let app = if order.preload { Some(preload(py, &order.settings)?) } else { None };
     let listeners = files.collect();

@@ -19,7 +19,6 @@ use gunicorn::sys::process::{self, Forked};
 use gunicorn::{log, sys};
 pub(crate) use load::{Loaded, load_app};
 
-
 /// Why an order could not be followed, in words for the operator.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -36,13 +35,14 @@ enum Next {
 
 struct Zygote {
     link: Link,
+    /// Its pid: not that of this process's parent where `python3` is a script that starts the interpreter (pyenv's is).
     master: i32,
     loaded: Option<Loaded>,
 }
 
 /// Serves the master until the link ends; gives the exit code of this process, which may have become a worker.
-pub(crate) fn run(py: Python<'_>, link: i32) -> i32 {
-    match Zygote::start(py, link).and_then(|zygote| zygote.serve(py)) {
+pub(crate) fn run(py: Python<'_>, link: i32, master: i32) -> i32 {
+    match Zygote::start(py, link, master).and_then(|zygote| zygote.serve(py)) {
         Ok(code) => code,
         Err(error) => {
             log::error!("the zygote has lost the master: {error}");
@@ -52,10 +52,10 @@ pub(crate) fn run(py: Python<'_>, link: i32) -> i32 {
 }
 
 impl Zygote {
-    fn start(py: Python<'_>, link: i32) -> io::Result<Self> {
+    fn start(py: Python<'_>, link: i32, master: i32) -> io::Result<Self> {
         process::signal_on_parent_death(sys::KILL)?;
         signals::disregard(py).map_err(|error| io::Error::other(error.to_string()))?;
-        let zygote = Self { link: Link::inherited(link)?, master: process::parent(), loaded: None };
+        let zygote = Self { link: Link::inherited(link)?, master, loaded: None };
         let origin = module_file(py).unwrap_or_else(|| "the package gunicorn_rs".to_owned());
         zygote.answer(&Answer::Hello { version: VERSION.to_owned(), origin })?;
         Ok(zygote)
@@ -104,8 +104,10 @@ impl Zygote {
             described.extract::<String>()
         });
         let values = described.map_err(|error| config_failure(py, config, &error))?;
-        let values = serde_json::from_str(&values)
-            .map_err(|error| Failure { exit_code: 1, message: format!("the config's values cannot be read: {error}") })?;
+        let values = serde_json::from_str(&values).map_err(|error| Failure {
+            exit_code: 1,
+            message: format!("the config's values cannot be read: {error}"),
+        })?;
         self.send(&Answer::Config { values })
     }
 

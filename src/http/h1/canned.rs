@@ -16,7 +16,7 @@ pub fn encode_continue(out: &mut Vec<u8>) {
 pub fn encode_early_hints(fields: &[(&[u8], &[u8])], out: &mut Vec<u8>) -> Result<(), ResponseError> {
     Summary::of(fields)?;
     append_status_line(Version::Http11, 103, reason_phrase(103).as_bytes(), out);
-    append_fields(fields, out);
+    append_fields(fields, false, out);
     out.extend_from_slice(b"\r\n");
     Ok(())
 }

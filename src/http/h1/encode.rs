@@ -162,10 +162,7 @@ impl Encoder {
         }
         // RFC 9110, section 8.6: none in a 1xx or 204. HEAD and 304 keep the application's: it is that of the GET.
         let keeps_length = head.status >= 200 && head.status != 204;
-        if let Some(length) = summary.content_length.filter(|_| keeps_length) {
-            append_content_length(length, out);
-        }
-        append_fields(head.fields, out);
+        append_fields(head.fields, keeps_length, out);
         out.extend_from_slice(b"\r\n");
         *self = Self { framing: Some(framing), keep_alive, sent: 0 };
         Ok(())

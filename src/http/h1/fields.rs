@@ -131,13 +131,17 @@ pub(super) fn append_content_length(length: u64, out: &mut Vec<u8>) {
     append_field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes(), out);
 }
 
-/// Those of the application's checked fields that are sent.
-pub(super) fn append_fields(fields: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
+/// Those of the application's checked fields that are sent, in its order; its Content-Length, where it is sent at all, once.
+pub(super) fn append_fields(fields: &[(&[u8], &[u8])], mut keeps_length: bool, out: &mut Vec<u8>) {
     for &(name, value) in fields {
         let value = trim(value);
         match Role::of(name) {
             Role::Plain => append_field(name, value, out),
             Role::Upgrade if value.eq_ignore_ascii_case(b"websocket") => append_field(name, value, out),
+            Role::ContentLength if keeps_length => {
+                keeps_length = false;
+                append_field(name, value, out);
+            }
             Role::ContentLength | Role::Connection | Role::Upgrade | Role::Dropped => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Where the other settings come from, and the application.
 
-use super::super::field::{Field, Refusal};
+use super::super::field::Field;
 use super::super::setting::{Flags, Reload, Section, Setting};
 
 pub(super) const ROWS: &[Setting] = &[
@@ -54,7 +54,7 @@ arguments, as in `myapp:create_app(\"production\", debug=True)`.",
             get: |settings| settings.python.as_ref().map(|path| path.display().to_string()),
             set: |settings, value, host| {
                 settings.python = value.filter(|path| !path.is_empty()).map(|path| host.program(path));
-                Ok::<(), Refusal>(())
+                Ok(())
             },
         },
         default: None,

@@ -1,4 +1,5 @@
-//! gunicorn's settings that are not supported yet: refused on the command line, ignored with a warning in a config file.
+//! gunicorn's settings that are not supported yet: refused on the command line, ignored with a warning in a config
+//! file.
 
 /// A setting of gunicorn that has no row yet.
 #[derive(Debug)]

@@ -156,7 +156,7 @@ It applies to Unix sockets too. Write it in octal with a leading 0 (`022`, `0o22
 fn set_chdir(settings: &mut Settings, value: Option<&str>, host: &dyn Resolve) -> Result<(), Refusal> {
     let path = absolute(&host.current_dir(), Path::new(value.ok_or(Refusal::PLAIN)?));
     if !host.is_dir(&path) {
-        return Err(Refusal::hint(format!("{} is not a directory that exists", path.display())));
+        return Err(Refusal::hint(format!("{} is none", path.display())));
     }
     settings.chdir = path;
     Ok(())

@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Setting] = &[
         default: Some("127.0.0.1:8000"),
         variable: Some(Variable { name: "PORT", prefix: "0.0.0.0:" }),
         reload: Reload::Rebind,
-        doc: "The address to listen on; repeat it for several.
+        doc: "Address to listen on; may be repeated.
 
 `HOST`, `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`, or `fd://FD` for a socket that is open already. The port is 8000 when
 none is given; port 0 lets the kernel choose. Several addresses may also stand in one value, separated by commas.",

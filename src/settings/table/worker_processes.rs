@@ -64,7 +64,7 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         default: Some("0"),
         variable: None,
         reload: Reload::RespawnWorkers,
-        doc: "The number of requests after which a worker is replaced.
+        doc: "Requests after which a worker is replaced.
 
 It bounds the harm that an application's memory leak can do. With 0 no worker is replaced for it.",
     },
@@ -80,7 +80,7 @@ It bounds the harm that an application's memory leak can do. With 0 no worker is
         default: Some("0"),
         variable: None,
         reload: Reload::RespawnWorkers,
-        doc: "The most requests that are added at random to `max_requests`.
+        doc: "The most requests added at random to `max_requests`.
 
 Each worker draws its own number from 0 to this, so that the workers are not all replaced at the same time.",
     },
@@ -96,10 +96,10 @@ Each worker draws its own number from 0 to this, so that the workers are not all
         default: Some("30"),
         variable: None,
         reload: Reload::RespawnWorkers,
-        doc: "The seconds that a worker may be silent before it is killed and replaced.
+        doc: "Seconds after which a silent worker is replaced.
 
-A sync worker is silent while the application handles a request. An idle worker is never late. With 0 no worker is
-killed.",
+It is killed. A sync worker is silent while the application handles a request; an idle worker is never late. With 0 no
+worker is killed.",
     },
     Setting {
         name: "graceful_timeout",
@@ -113,9 +113,9 @@ killed.",
         default: Some("30"),
         variable: None,
         reload: Reload::Live,
-        doc: "The seconds that a worker has to finish its requests when told to stop.
+        doc: "Seconds that a stopping worker has to finish.
 
-A worker that is still there afterwards is killed.",
+A worker that still handles requests after them is killed.",
     },
     Setting {
         name: "keepalive",
@@ -129,7 +129,7 @@ A worker that is still there afterwards is killed.",
         default: None,
         variable: None,
         reload: Reload::RespawnWorkers,
-        doc: "The seconds to wait for the next request on a connection.
+        doc: "Seconds to wait for the next request on a connection.
 
 When it is not set, the sync kind closes each connection after the response, as gunicorn's does. With 0 connections are
 always closed.",

@@ -11,24 +11,23 @@
 //! [`Connection::advance`] goes as far as the socket lets it and says what it waits for. It is driven by the reactor,
 //! which owns the poll and the clock; a checked-out connection is driven by its [`Exchange`](super::Exchange).
 
-use std::fs::File;
-use std::io::{self, IoSlice, Write};
+mod receive;
+mod send;
+
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
-use super::body::RequestBody;
 use super::config::ReactorConfig;
 use super::date;
-use super::exchange::Payload;
 use super::input::Fill;
 use super::output::Output;
 use super::response::Stage;
 use super::work::{Work, WorkPool};
-use crate::http::h1::{BodyDecoder, encode_continue, encode_error, is_between_requests, parse_head};
-use crate::http::{Framing, ProtocolError};
+use crate::http::h1::encode_error;
 use crate::log;
 use crate::net::{Address, Stream};
 use crate::time::Time;
@@ -205,7 +204,7 @@ impl Connection {
     pub(super) fn check_in(&mut self, mut work: Box<Work>, shared: &mut Shared) {
         self.is_used = true;
         self.waiting = Waiting::Nothing;
-        let is_ahead = !work.input.pending().is_empty();
+        let is_ahead = self.is_ahead(&mut work);
         self.phase = Phase::Draining(match work.response.stage {
             Stage::KeepAlive => After::NextRequest,
             Stage::Close if is_ahead => After::Linger,
@@ -220,6 +219,16 @@ impl Connection {
         } else {
             shared.pool.give(work);
         }
+    }
+
+    /// Whether the client has sent more than this request. Where the server ends the connection and the client does not
+    /// expect it to, the socket is asked too: closing with unread input would be a reset.
+    fn is_ahead(&mut self, work: &mut Work) -> bool {
+        if !work.input.pending().is_empty() {
+            return true;
+        }
+        let is_surprise = work.response.stage == Stage::Close && work.head.keep_alive;
+        is_surprise && matches!(work.input.fill(&mut self.stream), Ok(Fill::Some | Fill::Drained))
     }
 
     /// Its memory for another connection's use, when it is dropped.
@@ -263,174 +272,6 @@ impl Connection {
         self.advance(shared)
     }
 
-    /// Sends the parts: at once what the socket takes, the rest from the queue.
-    pub(super) fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        if !self.output.is_empty() {
-            self.output.push_rest(parts, 0);
-            return self.flush().map(drop);
-        }
-        let sent = self.try_send(parts)?;
-        self.output.push_rest(parts, sent);
-        Ok(())
-    }
-
-    /// As `send`, for the first `take` bytes of a payload, which are never copied, and what goes before and after it.
-    pub(super) fn send_owned(
-        &mut self,
-        before: &[&[u8]; 2],
-        payload: Box<dyn Payload>,
-        take: usize,
-        after: &[u8],
-    ) -> io::Result<()> {
-        let bytes = (*payload).as_ref().get(..take).unwrap_or_default();
-        let sent = if self.output.is_empty() { self.try_send(&[before[0], before[1], bytes, after])? } else { 0 };
-        let skip = self.output.push_rest(before, sent);
-        self.output.push_owned(payload, skip.min(take)..take);
-        self.output.push_rest(&[after], skip.saturating_sub(take));
-        Ok(())
-    }
-
-    /// As `send`, for a file (with offset and length), and what goes before and after it.
-    pub(super) fn send_file(&mut self, before: &[&[u8]; 2], file: (File, u64, u64), after: &[u8]) -> io::Result<()> {
-        self.output.push_rest(before, 0);
-        self.output.push_file(file.0, file.1, file.2);
-        self.output.push(after);
-        self.flush().map(drop)
-    }
-
-    /// Sends what the queue holds, as far as the socket takes it; `true`: all of it.
-    pub(super) fn flush(&mut self) -> io::Result<bool> {
-        self.output.flush(&mut self.stream, &mut self.progress)
-    }
-
-    /// One write past the queue.
-    fn try_send(&mut self, parts: &[&[u8]]) -> io::Result<usize> {
-        let sent = match parts {
-            [part] => self.stream.write(part),
-            _ => {
-                let mut slices = [IoSlice::new(&[]); 4];
-                slices.iter_mut().zip(parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
-                self.stream.write_vectored(&slices)
-            }
-        };
-        match sent {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            sent => sent,
-        }
-    }
-
-    // Each of the steps below returns `None` when the connection is in another phase or has more to work on, and
-    // otherwise what to wait for.
-
-    fn read_head(&mut self, shared: &mut Shared) -> Option<Next> {
-        if self.work.is_none() && !self.readiness.readable {
-            return Some(self.wait_idle(shared));
-        }
-        let work = self.work.get_or_insert_with(|| shared.pool.take());
-        if work.input.pending().is_empty() {
-            return self.fill(shared);
-        }
-        match parse_head(work.input.pending(), &shared.config.limits, &mut work.head) {
-            Ok(true) => self.accept_head(shared),
-            Ok(false) => self.fill(shared),
-            Err(error) => self.refuse(&error),
-        }
-    }
-
-    /// The head is good: what follows is the body.
-    fn accept_head(&mut self, shared: &Shared) -> Option<Next> {
-        let work = self.work.as_mut()?;
-        work.input.accept_head(work.head.len);
-        if work.head.framing == Framing::Length(0) {
-            self.phase = Phase::Ready;
-            return None;
-        }
-        work.decoder = BodyDecoder::with_limit(work.head.framing, shared.config.limits.body);
-        work.body = RequestBody::expecting(work.head.framing);
-        self.phase = Phase::Body;
-        // RFC 9110, section 10.1.1: not needed when the body has begun to arrive.
-        if work.head.expect_continue && work.input.pending().is_empty() {
-            let mut interim = Vec::new();
-            encode_continue(&mut interim);
-            self.output.push(&interim);
-        }
-        None
-    }
-
-    fn read_body(&mut self, shared: &mut Shared) -> Option<Next> {
-        if !self.output.is_empty() && self.flush().is_err() {
-            return Some(Next::Close);
-        }
-        let work = self.work.as_mut()?;
-        let decoded = match work.decoder.decode(work.input.pending_mut()) {
-            Ok(decoded) => decoded,
-            Err(error) => return self.refuse(&error),
-        };
-        let data = work.input.pending().get(decoded.data).unwrap_or_default();
-        let stored = work.body.append(data, &shared.config.temp_dir);
-        work.input.discard(decoded.consumed);
-        if let Err(error) = stored.and_then(|()| if decoded.done { work.body.seal() } else { Ok(()) }) {
-            log::error!("Cannot keep a request body in {}: {error}", shared.config.temp_dir.display());
-            self.answer_error(500, "");
-            return None;
-        }
-        if decoded.done {
-            self.phase = Phase::Ready;
-            return None;
-        }
-        self.fill(shared)
-    }
-
-    /// Reads once.
-    fn fill(&mut self, shared: &mut Shared) -> Option<Next> {
-        if !self.readiness.readable {
-            return Some(self.wait_for_input(shared));
-        }
-        let filled = self.work.as_mut()?.input.fill(&mut self.stream);
-        match filled {
-            Ok(Fill::Some) => self.progress = true,
-            Ok(Fill::Drained) => {
-                self.progress = true;
-                self.readiness.readable = self.readiness.hung_up;
-            }
-            Ok(Fill::Blocked) => self.readiness = Readiness::default(),
-            Ok(Fill::End) => return self.end_of_input(),
-            Ok(Fill::Full) => self.answer_error(431, ""),
-            Err(_) => return Some(Next::Close),
-        }
-        None
-    }
-
-    fn wait_for_input(&mut self, shared: &mut Shared) -> Next {
-        let config = &shared.config;
-        if self.phase == Phase::Body {
-            return self.wait(Waiting::Body, config.body_timeout, shared.now);
-        }
-        if self.is_between_requests() {
-            return self.wait_idle(shared);
-        }
-        self.wait(Waiting::Head, config.head_timeout, shared.now)
-    }
-
-    /// Waits for the first byte of a request, with as little memory as possible.
-    fn wait_idle(&mut self, shared: &mut Shared) -> Next {
-        if let Some(work) = self.work.take_if(|work| work.input.pending().is_empty()) {
-            shared.pool.give(work);
-        }
-        match (self.is_used, shared.closing) {
-            (true, true) => Next::Close,
-            (true, false) => {
-                self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now)
-            }
-            (false, true) => self.wait(Waiting::FirstByte, LAST_CALL, shared.now),
-            (false, false) => self.wait(Waiting::FirstByte, shared.config.head_timeout, shared.now),
-        }
-    }
-
-    fn is_between_requests(&self) -> bool {
-        self.phase == Phase::Head && self.work.as_ref().is_none_or(|work| is_between_requests(work.input.pending()))
-    }
-
     /// Waits for at most `limit`, counted from the moment it began to wait for this or last made progress.
     fn wait(&mut self, waiting: Waiting, limit: Duration, now: Time) -> Next {
         if self.waiting != waiting || (self.progress && waiting.allows_for_progress()) {
@@ -438,24 +279,6 @@ impl Connection {
             self.deadline = Some(now + limit);
         }
         Next::Wait
-    }
-
-    /// The client has ended its side before the request was whole. To a head that is cut short nobody waits for an
-    /// answer; a body that is cut short is a bad message (RFC 9112, section 8).
-    fn end_of_input(&mut self) -> Option<Next> {
-        if self.phase == Phase::Head {
-            return Some(Next::Close);
-        }
-        log::warning!("Invalid request from ip={}: the body ends too early", Ip(&self.peer));
-        self.answer_error(400, "");
-        None
-    }
-
-    /// Answers a bad message; nothing that follows is read as a request.
-    fn refuse(&mut self, error: &ProtocolError) -> Option<Next> {
-        log::warning!("Invalid request from ip={}: {error}", Ip(&self.peer));
-        self.answer_error(error.status(), error.rule());
-        None
     }
 
     fn answer_error(&mut self, status: u16, detail: &str) {
@@ -480,22 +303,6 @@ impl Connection {
                 self.phase = Phase::Lingering(LINGER_BYTES);
                 self.readiness.readable = true;
             }
-        }
-        None
-    }
-
-    fn linger(&mut self, left: usize, shared: &mut Shared) -> Option<Next> {
-        if !self.readiness.readable {
-            return Some(self.wait(Waiting::Close, LINGER, shared.now));
-        }
-        let input = &mut self.work.get_or_insert_with(|| shared.pool.take()).input;
-        input.clear();
-        let filled = input.fill(&mut self.stream);
-        let left = left.saturating_sub(input.pending().len());
-        match filled {
-            Ok(Fill::Some | Fill::Drained) if left > 0 => self.phase = Phase::Lingering(left),
-            Ok(Fill::Blocked) => self.readiness = Readiness::default(),
-            _ => return Some(Next::Close),
         }
         None
     }

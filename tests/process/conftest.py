@@ -1,0 +1,66 @@
+"""Checks of what gunicorn-rs alone promises; `kind` is gunicorn-rs, as by default."""
+
+import threading
+
+import pytest
+
+from harness import APPS
+
+
+@pytest.fixture
+def own_app():
+    """Source of an application `own:app` whose answer is the given text; it tells the log when it is loaded."""
+
+    def source(answer):
+        return (
+            "import os\n"
+            "def app(environ, start_response):\n"
+            f"    body = {answer!r}.encode()\n"
+            "    start_response('200 OK', [('Content-Length', str(len(body)))])\n"
+            "    return [body]\n"
+            "os.write(2, b'probe loaded in %d\\n' % os.getpid())\n"
+        )
+
+    return source
+
+
+class Hammer:
+    """A client that makes one request after the other until it is told to stop, and keeps what went wrong."""
+
+    def __init__(self, server):
+        self.server = server
+        self.address = server.address()
+        self.bodies = []
+        self.failures = []
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+    def _run(self):
+        while not self.ending.is_set():
+            try:
+                response = self.server.get("/", address=self.address)
+                if response.status != 200 or not response.complete:
+                    self.failures.append(response)
+                self.bodies.append(response.body)
+            except (OSError, ConnectionError) as error:
+                self.failures.append(error)
+
+
+@pytest.fixture
+def hammer():
+    """`with hammer(server) as client:` keeps requests coming; `client.failures` must stay empty."""
+    return Hammer
+
+
+@pytest.fixture(scope="session")
+def apps():
+    """The directory of the test applications."""
+    return APPS
