@@ -19,7 +19,7 @@ fn the_error_log_of_a_process() {
     log::warning!("a {} line", "warning");
     log::error!("an error line");
     log::critical!("a critical line");
-    let levels: Vec<String> = text().lines().map(|line| without_time(line)).collect();
+    let levels: Vec<String> = text().lines().map(without_time).collect();
     let pid = std::process::id();
     assert_eq!(
         levels,

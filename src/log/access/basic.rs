@@ -14,7 +14,7 @@ pub(super) fn user(authorization: &[u8]) -> Option<Vec<u8>> {
 /// Decodes base64 (RFC 4648, section 4); `None` for a foreign byte or a wrong length.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
-    if text.len() % 4 != 0 || padding > 2 {
+    if !text.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
     let digits = text.get(..text.len() - padding)?;
