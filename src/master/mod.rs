@@ -225,6 +225,8 @@ impl Master {
                     self.events.push_back(Event::Forked { generation, slot: Slot(slot), pid: Pid(pid) });
                 }
                 Heard::Answer(Answer::ForkFailed { slot, errno }) => {
+                    let error = io::Error::from_raw_os_error(errno);
+                    crate::log::error!("A worker could not be forked: {error}");
                     self.events.push_back(Event::ForkFailed { generation, slot: Slot(slot), errno });
                 }
                 // Whatever else a zygote says now, it cannot be relied on any more; its end is told when it is reaped.

@@ -142,7 +142,8 @@ impl Master {
     fn read_deadlines(&mut self) {
         let deadline = |slot: Slot| self.scoreboard.slot(slot.0).and_then(|cells| cells.deadline());
         let deadlines = self.arbiter.workers().map(|worker| (worker.slot, deadline(worker.slot))).collect();
-        self.events.push_back(Event::Deadlines(deadlines));
+        // Before everything else: late is only who was late when the arbiter asked.
+        self.events.push_front(Event::Deadlines(deadlines));
     }
 
     fn reopen_logs(&mut self) {
