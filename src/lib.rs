@@ -9,6 +9,7 @@ pub mod log;
 pub mod master;
 pub mod net;
 pub mod reactor;
+pub mod run;
 pub mod scoreboard;
 pub mod settings;
 pub mod sys;

@@ -1,3 +1,8 @@
 //! The `gunicorn-rs` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let code = gunicorn::run::run(std::env::args_os());
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

@@ -12,14 +12,14 @@ use std::time::Duration;
 use crate::time::Time;
 
 /// Most workers that can exist at one time, those of two generations during a reload included.
-pub const SLOTS: usize = 4096;
+pub const SLOTS: u32 = 4096;
 
 /// Bytes of "METHOD target" kept for each request in flight; what is longer is cut.
 pub const REQUEST_BYTES: usize = 256;
 const WORDS: usize = REQUEST_BYTES / 8;
 
 /// One worker's place. All-zero bytes are a valid, empty slot, so a fresh mapping needs no initialisation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct SlotCells {
     /// Microseconds on the monotonic clock; 0: none.

@@ -94,13 +94,15 @@ pub enum Report {
     ReloadCancelled(GenerationId),
     /// A reload is through.
     ReloadDone(GenerationId),
-    /// A generation could not be given another zygote.
+    /// A zygote has ended that was still needed.
     ZygoteLost {
         /// Its generation.
         generation: GenerationId,
         /// How it ended.
         exit: Exit,
     },
-    /// The master stops.
+    /// A zygote has left an order to fork unanswered for so long that it counts as lost.
+    ZygoteSilent(GenerationId),
+    /// The master stops: no worker lives any more.
     ShuttingDown,
 }

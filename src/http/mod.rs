@@ -1,3 +1,20 @@
-//! HTTP without I/O: bytes in, events out; response in, bytes out (skeleton).
-pub mod request;
-pub use request::*;
+//! HTTP without I/O: bytes in, events out; response in, bytes out. No socket, no clock, no log.
+//!
+//! [`h1`] is the codec of HTTP/1.1; what it accepts is decided by the acceptance policy, once for every worker kind. The types
+//! beside it (heads, limits, errors) are those at which the reactor and the app interfaces meet the codec.
+
+mod error;
+pub mod h1;
+mod limits;
+mod policy;
+mod request;
+mod response;
+mod status;
+mod syntax;
+mod target;
+
+pub use error::{ProtocolError, Rule};
+pub use limits::Limits;
+pub use request::{Framing, Head, ParsedHead, Span, Version};
+pub use response::{ResponseError, ResponseHead};
+pub use status::reason_phrase;

@@ -1,5 +1,7 @@
 //! A parsed request head: spans into the bytes it was parsed from, no allocation of its own.
 
+use crate::http::h1::HeadScan;
+
 /// A range of bytes in the connection's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
@@ -51,8 +53,27 @@ pub struct ParsedHead {
     pub keep_alive: bool,
     /// `Expect: 100-continue` from a 1.1 client (RFC 9110, section 10.1.1).
     pub expect_continue: bool,
-    /// Bytes of the head, the empty line included.
+    /// Bytes of the head: from the start of the input, the empty line that ends it included.
     pub len: usize,
+    /// Where the search for the end of the head stands, while it has not arrived.
+    pub scan: HeadScan,
+}
+
+impl Default for ParsedHead {
+    /// A head of which nothing has been read.
+    fn default() -> Self {
+        Self {
+            method: Span::default(),
+            target: Span::default(),
+            version: Version::Http11,
+            fields: Vec::new(),
+            framing: Framing::Length(0),
+            keep_alive: false,
+            expect_continue: false,
+            len: 0,
+            scan: HeadScan::default(),
+        }
+    }
 }
 
 /// A head as the application's side reads it.

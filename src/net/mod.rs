@@ -1,7 +1,15 @@
 //! Listeners and streams: every transport behind one type.
+//!
+//! Nothing here waits: all sockets are non-blocking, and whoever drives them (the reactor) knows when to try again.
+
+mod listener;
+mod stream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub use listener::Listener;
+pub use stream::Stream;
 
 /// Address of one end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,75 +1,61 @@
-//! One request and its response, checked out of the reactor while the application runs (skeleton).
+//! One request and its response, checked out of the reactor while the application runs.
+//!
+//! Whoever runs the application writes the response through it, straight to the socket; what the socket does not take
+//! is left to the reactor, so that a slow client holds nobody as long as the response fits [`OUTPUT_BYTES`].
 
 use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
 
-use crate::http::Head;
+pub use super::body::RequestBody;
+use super::connection::Connection;
+use super::date;
+use super::response::Stage;
+use super::work::Work;
+use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
+use crate::http::{Head, Version, reason_phrase};
+pub use crate::http::{ResponseError, ResponseHead};
 use crate::net::Address;
+use crate::sys::writable::wait_writable;
 
-/// A request body that has arrived whole.
-#[derive(Debug)]
-pub enum RequestBody {
-    /// In memory; empty when there is none.
-    Memory(Vec<u8>),
-    /// In an unlinked temporary file, positioned at its start, and its length in bytes.
-    File(File, u64),
-}
+/// Bytes of a response that wait in memory for the client; beyond, whoever writes waits for the client.
+pub const OUTPUT_BYTES: usize = 1024 * 1024;
+
+/// Up to this size a part of the body is copied behind the head and sent with it by one write(2), in bytes: for so
+/// few, copying is cheaper than a scattered write.
+const JOINED_BYTES: usize = 4096;
 
 /// Bytes that somebody else owns (a Python `bytes`, say) and that are sent without being copied.
 pub trait Payload: AsRef<[u8]> + Send {}
 impl<T: AsRef<[u8]> + Send> Payload for T {}
 
-/// The status line and fields of a response, as the application gave them.
-#[derive(Debug, Clone, Copy)]
-pub struct ResponseHead<'a> {
-    /// Status code, 200..=999.
-    pub status: u16,
-    /// Reason phrase; may be empty.
-    pub reason: &'a [u8],
-    /// Field names and values, in order.
-    pub fields: &'a [(&'a [u8], &'a [u8])],
-}
-
-/// Why a response could not be accepted. Nothing of the rejected part has been sent.
-#[derive(Debug, thiserror::Error)]
-pub enum ResponseError {
-    /// A field name is not a token (RFC 9110, section 5.1).
-    #[error("invalid response header name {0:?}")]
-    FieldName(String),
-    /// A field value holds CR, LF, NUL or another control character (RFC 9110, section 5.5).
-    #[error("invalid value of response header {0:?}")]
-    FieldValue(String),
-    /// A hop-by-hop field, which an application must not set (PEP 3333).
-    #[error("hop-by-hop response header {0:?} is not the application's to set")]
-    HopByHop(String),
-    /// The reason phrase holds a control character, or the code is out of range.
-    #[error("invalid status {0:?}")]
-    Status(String),
-    /// Content-Length is not a number, or is given twice with different values.
-    #[error("invalid Content-Length {0:?}")]
-    ContentLength(String),
-    /// The client has gone, or was too slow for the time it has; the response cannot be completed.
-    #[error("the client has gone")]
-    Gone,
-}
-
 /// One request and its response. Owns the connection while it lives; goes back by `Reactor::complete`.
 #[derive(Debug)]
-pub struct Exchange {}
+pub struct Exchange {
+    pub(super) place: usize,
+    pub(super) connection: Box<Connection>,
+    pub(super) work: Box<Work>,
+    /// How long the client may pause while somebody waits for it.
+    pub(super) write_timeout: Duration,
+    /// Whether the server wants another request on the connection.
+    pub(super) persist: bool,
+}
 
 impl Exchange {
     /// The request's head.
     pub fn head(&self) -> Head<'_> {
-        unimplemented!()
+        Head { bytes: self.work.input.head(), parsed: &self.work.head }
     }
 
     /// The other end.
     pub fn peer(&self) -> &Address {
-        unimplemented!()
+        &self.connection.peer
     }
 
     /// Our end: what the listener is bound to.
     pub fn local(&self) -> &Address {
-        unimplemented!()
+        &self.connection.local
     }
 
     /// Whether the transport is encrypted (`https`).
@@ -78,62 +64,111 @@ impl Exchange {
     }
 
     /// Descriptor of the client's socket, for `gunicorn.socket`. Owned by the exchange.
-    pub fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        unimplemented!()
+    pub fn as_raw_fd(&self) -> RawFd {
+        self.connection.stream.as_raw_fd()
     }
 
     /// Takes the body out; a second call gives an empty one.
     pub fn take_body(&mut self) -> RequestBody {
-        unimplemented!()
+        std::mem::take(&mut self.work.body)
+    }
+
+    /// Makes this the last request of its connection, if the response has not started.
+    pub fn close_after(&mut self) {
+        self.persist = false;
     }
 
     /// Sends a 103 at once (RFC 8297). Does nothing to a 1.0 client or when the response has started.
     ///
     /// # Errors
     /// A field that cannot be sent.
-    pub fn early_hints(&mut self, _fields: &[(&[u8], &[u8])]) -> Result<(), ResponseError> {
-        unimplemented!()
+    pub fn early_hints(&mut self, fields: &[(&[u8], &[u8])]) -> Result<(), ResponseError> {
+        if self.work.head.version < Version::Http11 || self.is_head_sent() {
+            return Ok(());
+        }
+        self.make_room()?;
+        let mut hints = Vec::new();
+        encode_early_hints(fields, &mut hints)?;
+        let sent = self.connection.send(&[&hints]);
+        self.settle(sent)
     }
 
     /// Starts the final response: checks and encodes the head, decides the framing. The bytes leave with the first
-    /// `write`, or with `finish`. `body_length` is what the caller knows of the body when it has the whole
-    /// of it in hand (used only if the fields hold no Content-Length).
+    /// `write`, or with `finish`; until then another head may be started instead. `body_length` is what the
+    /// caller knows of the body when it has the whole of it in hand (used only if the fields hold no Content-Length).
     ///
     /// # Errors
     /// A head that cannot be sent; then nothing has changed and another head may be started.
-    pub fn start(&mut self, _head: &ResponseHead<'_>, _body_length: Option<u64>) -> Result<(), ResponseError> {
-        unimplemented!()
+    pub fn start(&mut self, head: &ResponseHead<'_>, body_length: Option<u64>) -> Result<(), ResponseError> {
+        let request = RequestContext {
+            version: self.work.head.version,
+            is_head: self.head().method() == b"HEAD",
+            keep_alive: self.persist && self.work.head.keep_alive,
+        };
+        let response = &mut self.work.response;
+        if response.is_head_sent {
+            return Ok(());
+        }
+        let replaced = response.head.len();
+        response.encoder.start(head, request, body_length, &date::now(), &mut response.head)?;
+        response.head.drain(..replaced);
+        response.status = head.status;
+        Ok(())
     }
 
     /// Whether any byte of the final response may have left (after that, only `abort` can end it early).
     pub fn is_head_sent(&self) -> bool {
-        unimplemented!()
+        self.work.response.is_head_sent
     }
 
     /// Sends a part of the body. Bytes beyond the Content-Length are dropped, bytes for a response without a body
-    /// (HEAD, 204, 304) too. Takes what the socket does not take at once into the output buffer; waits for the client
-    /// when that is full.
+    /// (HEAD, 204, 304) too. What the socket does not take at once goes into the output buffer. Waits for the client
+    /// first if that is full: see [`Self::is_full`].
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
-    pub fn write(&mut self, _data: &[u8]) -> Result<(), ResponseError> {
-        unimplemented!()
+    pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
+        self.make_room()?;
+        let frame = self.work.response.encoder.frame(data.len());
+        match data.get(..frame.take) {
+            None | Some([]) => Ok(()),
+            Some(data) => self.send_behind_head([frame.prefix(), data, frame.suffix()]),
+        }
     }
 
     /// As `write`, without copying what the socket does not take at once.
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
-    pub fn write_owned(&mut self, _data: Box<dyn Payload>) -> Result<(), ResponseError> {
-        unimplemented!()
+    pub fn write_owned(&mut self, data: Box<dyn Payload>) -> Result<(), ResponseError> {
+        self.make_room()?;
+        let response = &mut self.work.response;
+        let frame = response.encoder.frame((*data).as_ref().len());
+        if frame.take == 0 {
+            return Ok(());
+        }
+        let head = if response.is_head_sent { &[][..] } else { &response.head };
+        let sent = self.connection.send_owned(&[head, frame.prefix()], data, frame.take, frame.suffix());
+        response.is_head_sent = true;
+        self.settle(sent)
     }
 
     /// Sends `length` bytes of `file` from `offset`, by sendfile(2) where the transport can.
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
-    pub fn send_file(&mut self, _file: File, _offset: u64, _length: u64) -> Result<(), ResponseError> {
-        unimplemented!()
+    pub fn send_file(&mut self, file: File, offset: u64, length: u64) -> Result<(), ResponseError> {
+        self.make_room()?;
+        let response = &mut self.work.response;
+        let frame = response.encoder.frame(usize::try_from(length).unwrap_or(usize::MAX));
+        if frame.take == 0 {
+            return Ok(());
+        }
+        let head = if response.is_head_sent { &[][..] } else { &response.head };
+        let sent =
+            self.connection.send_file(&[head, frame.prefix()], (file, offset, frame.take as u64), frame.suffix());
+        response.is_head_sent = true;
+        self.settle(sent)
     }
 
     /// Ends the response: flushes the head if the body was empty, writes the last chunk. A response that
@@ -142,17 +177,99 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn finish(&mut self) -> Result<(), ResponseError> {
-        unimplemented!()
+        self.make_room()?;
+        let mut last = Vec::new();
+        let finish = self.work.response.encoder.finish(&mut last);
+        if !self.is_head_sent() || !last.is_empty() {
+            self.send_behind_head([&last, &[], &[]])?;
+        }
+        self.work.response.stage = if finish == Finish::KeepAlive { Stage::KeepAlive } else { Stage::Close };
+        Ok(())
+    }
+
+    /// Answers with this status and, where there is something to say, `detail`, instead of the application; the
+    /// connection is closed after it. Cuts the response if its head has been sent.
+    pub fn refuse(&mut self, status: u16, detail: &str) {
+        if self.is_head_sent() {
+            return self.abort();
+        }
+        self.close_after();
+        let page = error_page(status, detail);
+        let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
+        let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
+        if sent.and_then(|()| self.finish()).is_err() {
+            self.abort();
+        }
     }
 
     /// Cuts the response: what is buffered may still leave, then the connection is closed without the last chunk,
     /// so that the client sees that it is incomplete.
     pub fn abort(&mut self) {
-        unimplemented!()
+        if self.work.response.stage != Stage::Gone {
+            self.work.response.stage = Stage::Close;
+        }
     }
 
     /// Status sent (0: none yet) and body bytes sent so far, for the access log.
     pub fn sent(&self) -> (u16, u64) {
-        unimplemented!()
+        let response = &self.work.response;
+        (response.status, response.encoder.body_bytes())
+    }
+
+    /// The head of the response as it was encoded, for the access log. Empty before `start`.
+    pub fn response_head(&self) -> &[u8] {
+        &self.work.response.head
+    }
+
+    /// Whether the output buffer is beyond its bound, so that the next step of the response has to wait for the client.
+    /// Who holds a lock that others need (an interpreter's, say) gives it up and calls [`Self::make_room`] first.
+    pub fn is_full(&self) -> bool {
+        self.connection.output.held() > OUTPUT_BYTES
+    }
+
+    /// Waits until the output buffer is within its bound.
+    ///
+    /// # Errors
+    /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
+    pub fn make_room(&mut self) -> Result<(), ResponseError> {
+        while self.is_full() {
+            let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
+            if !matches!(is_writable, Ok(true)) || self.connection.flush().is_err() {
+                return self.gone();
+            }
+        }
+        match self.work.response.stage {
+            Stage::Open => Ok(()),
+            _ => Err(ResponseError::Gone),
+        }
+    }
+
+    /// Sends the parts, and the head before them if it has not been sent.
+    fn send_behind_head(&mut self, parts: [&[u8]; 3]) -> Result<(), ResponseError> {
+        let response = &mut self.work.response;
+        let sent = if response.is_head_sent {
+            self.connection.send(&parts)
+        } else if parts.iter().map(|part| part.len()).sum::<usize>() <= JOINED_BYTES {
+            let length = response.head.len();
+            parts.iter().for_each(|part| response.head.extend_from_slice(part));
+            let sent = self.connection.send(&[&response.head]);
+            response.head.truncate(length);
+            sent
+        } else {
+            self.connection.send(&[&response.head, parts[0], parts[1], parts[2]])
+        };
+        response.is_head_sent = true;
+        self.settle(sent)
+    }
+
+    /// What a send means for the response.
+    fn settle(&mut self, sent: io::Result<()>) -> Result<(), ResponseError> {
+        if sent.is_ok() { Ok(()) } else { self.gone() }
+    }
+
+    fn gone(&mut self) -> Result<(), ResponseError> {
+        self.work.response.stage = Stage::Gone;
+        Err(ResponseError::Gone)
     }
 }

@@ -1,3 +1,337 @@
-//! The readiness loop of one worker (skeleton).
-pub mod exchange;
+//! The readiness loop of one worker: listeners, connections and timers on one poll.
+//!
+//! [`Reactor::turn`] waits (or, with no time to wait, only looks), then accepts, reads, parses, writes and gives up
+//! whatever is due; [`Reactor::next_exchange`] hands out requests that have arrived whole; [`Reactor::complete`] takes
+//! them back. Its poll descriptor is itself pollable, so a foreign event loop can watch it and call `turn`
+//! when it fires, or when [`Reactor::next_deadline`] has come. It knows no application and no worker kind.
+//!
+//! Connections are watched edge-triggered: each is read until a read comes back short. A connection that is accepted,
+//! read, answered and closed at once is never registered with the poll.
+
+mod acceptor;
+mod body;
+mod config;
+mod connection;
+mod date;
+mod exchange;
+mod input;
+mod output;
+mod response;
+mod timers;
+mod wake;
+mod work;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use acceptor::Acceptor;
+pub use body::MEMORY_BYTES;
+pub use config::ReactorConfig;
+use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
+use timers::Timers;
+use wake::WakePipe;
+use work::WorkPool;
+
+use crate::log;
+use crate::net::Listener;
+use crate::sys::clock;
+use crate::time::Time;
+
+/// Most events taken from the poll at one time.
+const EVENTS: usize = 256;
+
+const SIGNALS: usize = usize::MAX;
+const PARENT: usize = usize::MAX - 1;
+
+/// Tokens from here on down are listeners; from 0 up, places of connections.
+const LISTENERS: usize = usize::MAX - 2;
+
+/// What a turn found besides clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Woken {
+    /// The signal pipe was written to.
+    pub signals: bool,
+    /// The parent's end of its pipe is closed: it has gone.
+    pub parent_gone: bool,
+}
+
+/// A place in the slab of connections.
+#[derive(Debug)]
+enum Place {
+    Here(Box<Connection>),
+    /// Checked out, and what the poll has told meanwhile.
+    Out(Readiness),
+}
+
+/// The readiness loop.
+#[derive(Debug)]
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    places: Slab<Place>,
+    ready: VecDeque<usize>,
+    timers: Timers,
+    acceptor: Acceptor,
+    signals: Option<WakePipe>,
+    parent: Option<WakePipe>,
+    shared: Shared,
+    accepted: u64,
+}
+
+impl Reactor {
+    /// A reactor for these listeners. To be made in the process that uses it: a poll must not be shared by a fork.
+    ///
+    /// # Errors
+    /// Those of epoll_create1(2), epoll_ctl(2) and getsockname(2).
+    pub fn new(listeners: Vec<Listener>, config: ReactorConfig) -> io::Result<Self> {
+        let mut reactor = Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS),
+            places: Slab::new(),
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            acceptor: Acceptor::new(listeners)?,
+            signals: None,
+            parent: None,
+            shared: Shared { config, pool: WorkPool::default(), now: clock::now(), closing: false },
+            accepted: 0,
+        };
+        reactor.gate()?;
+        Ok(reactor)
+    }
+
+    /// Has each byte written to the other end of this non-blocking pipe end a wait.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn watch_signals(&mut self, pipe: OwnedFd) -> io::Result<()> {
+        self.signals = Some(WakePipe::new(pipe, self.poll.registry(), Token(SIGNALS))?);
+        Ok(())
+    }
+
+    /// Has the end of this non-blocking pipe, whose other end the parent holds, end a wait.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn watch_parent(&mut self, pipe: OwnedFd) -> io::Result<()> {
+        self.parent = Some(WakePipe::new(pipe, self.poll.registry(), Token(PARENT))?);
+        Ok(())
+    }
+
+    /// When to call `turn` at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        [self.timers.next(), self.acceptor.resume()].into_iter().flatten().min()
+    }
+
+    /// Waits until there is something to do, for `timeout` at most (`None`: for ever), and does all of it that needs no
+    /// application. Returns at once when requests are ready already. A signal may end the wait.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2), which mean a bug or a system out of memory.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
+        self.gate()?;
+        let timeout = self.wait_time(timeout);
+        // `events` is moved out for the time of the loop over it, since that changes the rest of the reactor.
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let polled = self.poll.poll(&mut events, timeout);
+        self.shared.now = clock::now();
+        self.acceptor.begin_turn();
+        let mut woken = Woken::default();
+        if polled.is_ok() {
+            events.iter().for_each(|event| self.handle(event, &mut woken));
+        }
+        self.events = events;
+        self.expire();
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(woken),
+        }
+    }
+
+    /// The next request that has arrived whole, accepting connections if need be. `None`: nothing without another turn.
+    pub fn next_exchange(&mut self) -> Option<Box<Exchange>> {
+        loop {
+            let Some(place) = self.ready.pop_front() else { if self.accept() { continue } else { return None } };
+            if let Some(exchange) = self.check_out(place) {
+                return Some(exchange);
+            }
+        }
+    }
+
+    /// Takes an exchange back. What its response has left in the output buffer is sent from here; a response that is
+    /// neither finished nor aborted is cut.
+    #[expect(clippy::boxed_local, reason = "it was handed out boxed")]
+    pub fn complete(&mut self, exchange: Box<Exchange>) {
+        let Exchange { place, mut connection, work, .. } = *exchange;
+        let Some(slot) = self.places.get_mut(place) else { return };
+        if let Place::Out(readiness) = slot {
+            connection.readiness.merge(*readiness);
+        }
+        self.shared.now = clock::now();
+        connection.check_in(work, &mut self.shared);
+        let next = connection.advance(&mut self.shared);
+        *slot = Place::Here(connection);
+        self.settle(place, next);
+    }
+
+    /// Accepts nothing from now on: the listeners are closed, in this process.
+    pub fn stop_accepting(&mut self) {
+        // Closing would do, were the sockets not shared with other processes, for which the poll keeps watching them.
+        if let Err(error) = self.acceptor.unwatch(&self.poll) {
+            log::warning!("Cannot stop watching the listeners: {error}");
+        }
+        self.acceptor.close();
+    }
+
+    /// Ends all connections, each as soon as the requests that have begun to arrive on it are answered; idle ones at
+    /// once. Responses that start from now on say so. See `is_empty` for when it is done.
+    pub fn close_connections(&mut self) {
+        self.shared.closing = true;
+        self.shared.now = clock::now();
+        let places: Vec<usize> = self.places.iter().map(|(place, _)| place).collect();
+        places.into_iter().for_each(|place| self.advance(place, Connection::finish_up));
+    }
+
+    /// Whether no connection is left.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Connections accepted since this was asked last.
+    pub fn take_accepted(&mut self) -> u64 {
+        std::mem::take(&mut self.accepted)
+    }
+
+    /// How long a turn may sleep.
+    fn wait_time(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if !self.ready.is_empty() || self.acceptor.is_ready() {
+            return Some(Duration::ZERO);
+        }
+        let until_deadline = self.next_deadline().map(|deadline| deadline - clock::now());
+        [timeout, until_deadline].into_iter().flatten().min()
+    }
+
+    fn handle(&mut self, event: &Event, woken: &mut Woken) {
+        match event.token().0 {
+            SIGNALS => {
+                woken.signals = true;
+                self.signals.as_mut().map(WakePipe::drain);
+            }
+            PARENT => woken.parent_gone |= self.parent.as_mut().is_some_and(|pipe| !pipe.drain()),
+            token if token > usize::MAX / 2 => self.acceptor.note(LISTENERS - token),
+            place => self.handle_connection(place, event),
+        }
+    }
+
+    fn handle_connection(&mut self, place: usize, event: &Event) {
+        match self.places.get_mut(place) {
+            Some(Place::Here(connection)) => connection.readiness.note(event),
+            Some(Place::Out(readiness)) => return readiness.note(event),
+            // It was closed earlier in this turn.
+            None => return,
+        }
+        self.advance(place, Connection::advance);
+    }
+
+    /// Drives a connection that is here, unless it waits in the queue of those that are ready.
+    fn advance(&mut self, place: usize, drive: impl FnOnce(&mut Connection, &mut Shared) -> Next) {
+        if let Some(Place::Here(connection)) = self.places.get_mut(place)
+            && !connection.is_ready()
+        {
+            let next = drive(connection, &mut self.shared);
+            self.settle(place, next);
+        }
+    }
+
+    /// Does what a connection needs next.
+    fn settle(&mut self, place: usize, next: Next) {
+        match next {
+            Next::Wait => self.watch(place),
+            Next::Ready => {
+                self.timers.set(place, None);
+                self.ready.push_back(place);
+            }
+            Next::Close => self.remove(place),
+        }
+    }
+
+    fn watch(&mut self, place: usize) {
+        let Some(Place::Here(connection)) = self.places.get_mut(place) else { return };
+        match connection.watch(self.poll.registry(), Token(place)) {
+            Ok(()) => self.timers.set(place, connection.deadline()),
+            Err(error) => {
+                log::error!("Cannot watch a connection: {error}");
+                self.remove(place);
+            }
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.timers.set(place, None);
+        if let Some(Place::Here(mut connection)) = self.places.try_remove(place)
+            && let Some(work) = connection.take_work()
+        {
+            self.shared.pool.give(work);
+        }
+        if self.acceptor.connection_ended()
+            && let Err(error) = self.gate()
+        {
+            log::error!("Cannot watch the listeners: {error}");
+        }
+    }
+
+    fn expire(&mut self) {
+        while let Some(place) = self.timers.expired(self.shared.now) {
+            self.advance(place, Connection::expire);
+        }
+    }
+
+    fn check_out(&mut self, place: usize) -> Option<Box<Exchange>> {
+        let slot = self.places.get_mut(place)?;
+        let Place::Here(connection) = slot else { return None };
+        let work = connection.check_out()?;
+        let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
+        let Shared { config, closing, .. } = &self.shared;
+        let persist = config.keepalive.is_some_and(|time| !time.is_zero()) && !closing;
+        Some(Box::new(Exchange { place, connection, work, write_timeout: config.write_timeout, persist }))
+    }
+
+    /// Accepts one connection and goes as far with it as it can; `false` when there is none.
+    fn accept(&mut self) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        let Some((stream, peer, local)) = self.acceptor.accept(self.shared.now) else { return false };
+        self.accepted += 1;
+        let place = self.places.insert(Place::Here(Box::new(Connection::new(stream, peer, local))));
+        self.advance(place, Connection::advance);
+        true
+    }
+
+    fn is_full(&self) -> bool {
+        self.places.len() >= self.shared.config.max_connections
+    }
+
+    /// Watches the listeners or not: a poll that is woken for a connection which cannot be accepted would spin.
+    fn gate(&mut self) -> io::Result<()> {
+        if self.is_full() || !self.acceptor.may_resume(self.shared.now) {
+            self.acceptor.unwatch(&self.poll)
+        } else {
+            self.acceptor.watch(&self.poll, |number| LISTENERS - number)
+        }
+    }
+}
+
+impl AsRawFd for Reactor {
+    /// The poll: readable when `turn` has something to do.
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+}

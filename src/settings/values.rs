@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::given::Given;
+use super::resolve::Nowhere;
+use super::table;
+
 /// One `bind` address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Bind {
@@ -16,7 +20,7 @@ pub enum Bind {
         /// Port; 0 lets the kernel choose.
         port: u16,
     },
-    /// `unix:PATH`.
+    /// `unix:PATH`; absolute in [`Settings`].
     Unix(PathBuf),
     /// `fd://N`: a socket that is open already.
     Fd(RawFd),
@@ -42,7 +46,7 @@ pub enum LogLevel {
 pub enum LogTarget {
     /// `-`: standard error for the error log, standard output for the access log.
     Standard,
-    /// A file, appended to.
+    /// A file, appended to; absolute.
     File(PathBuf),
 }
 
@@ -51,7 +55,7 @@ pub enum LogTarget {
 pub struct Settings {
     /// `MODULE:CALLABLE` of the application.
     pub wsgi_app: Option<String>,
-    /// Absolute path of the config file that was read, if any.
+    /// Absolute path of the config file that was read, or `python:MODULE`; `None` when none was.
     pub config: Option<PathBuf>,
     /// Addresses to listen on.
     pub bind: Vec<Bind>,
@@ -75,11 +79,11 @@ pub struct Settings {
     pub preload_app: bool,
     /// Directory to change to before loading the application; absolute.
     pub chdir: PathBuf,
-    /// Directories put in front of `sys.path`.
+    /// Directories, absolute, each inserted at the front of `sys.path` in this order: the last is searched first.
     pub pythonpath: Vec<PathBuf>,
     /// `KEY=VALUE` pairs for the application's environment.
     pub raw_env: Vec<(String, String)>,
-    /// PID file.
+    /// PID file; absolute.
     pub pidfile: Option<PathBuf>,
     /// Base of the process title.
     pub proc_name: Option<String>,
@@ -99,14 +103,87 @@ pub struct Settings {
     pub loglevel: LogLevel,
     /// Redirect standard output and error to the error log.
     pub capture_output: bool,
-    /// Longest request line, in bytes; `None`: only the buffer's own bound (setting 0).
+    /// Longest request line, in bytes, at most 8190; `None`: only the buffer's own bound (setting 0).
     pub limit_request_line: Option<usize>,
-    /// Most header fields in a request.
+    /// Most header fields in a request, 1..=32768.
     pub limit_request_fields: usize,
     /// Longest header field, in bytes; `None`: only the buffer's own bound (setting 0).
     pub limit_request_field_size: Option<usize>,
     /// Set SO_REUSEPORT on the listeners.
     pub reuse_port: bool,
-    /// The interpreter to run; `None`: found (wheel's own, `VIRTUAL_ENV`, `python3` of the `PATH`).
+    /// The interpreter to run: an absolute path or a name to look up in the `PATH`; `None`: found (wheel's own,
+    /// `VIRTUAL_ENV`, `python3` of the `PATH`).
     pub python: Option<PathBuf>,
+}
+
+impl LogLevel {
+    const ALL: [Self; 5] = [Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
+
+    /// The level's name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The level of this name, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl Default for Settings {
+    /// The defaults of the table, with `/` for the working directory.
+    fn default() -> Self {
+        let mut settings = Self::blank();
+        for setting in table::all() {
+            if let Some(default) = setting.default {
+                // A test of the table holds that each default is allowed.
+                let _ = setting.field.assign(&mut settings, &Given::lenient(default), &Nowhere);
+            }
+        }
+        settings
+    }
+}
+
+impl Settings {
+    /// Nothing set.
+    fn blank() -> Self {
+        Self {
+            wsgi_app: None,
+            config: None,
+            bind: Vec::new(),
+            backlog: 0,
+            workers: 0,
+            worker_class: String::new(),
+            timeout: None,
+            graceful_timeout: Duration::ZERO,
+            keepalive: None,
+            max_requests: None,
+            max_requests_jitter: 0,
+            preload_app: false,
+            chdir: PathBuf::from("/"),
+            pythonpath: Vec::new(),
+            raw_env: Vec::new(),
+            pidfile: None,
+            proc_name: None,
+            user: None,
+            group: None,
+            umask: 0,
+            errorlog: LogTarget::Standard,
+            accesslog: None,
+            access_log_format: String::new(),
+            loglevel: LogLevel::Info,
+            capture_output: false,
+            limit_request_line: None,
+            limit_request_fields: 0,
+            limit_request_field_size: None,
+            reuse_port: false,
+            python: None,
+        }
+    }
 }

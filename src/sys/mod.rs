@@ -1,1 +1,23 @@
-//! The only place with system calls and `unsafe` (skeleton).
+//! The only place with system calls and `unsafe`: the rest of the library is safe Rust on top of these few functions.
+
+#![allow(unsafe_code)]
+
+pub mod accept;
+pub mod clock;
+pub mod epoll;
+pub mod link;
+pub mod localtime;
+pub mod logfile;
+pub mod poll;
+pub mod process;
+pub mod sendfile;
+pub mod shm;
+pub mod signals;
+pub mod socket;
+pub mod tempfile;
+pub mod title;
+pub mod users;
+pub mod writable;
+
+/// Number of SIGKILL, for those who do not deal with signals otherwise.
+pub const KILL: i32 = libc::SIGKILL;

@@ -1,2 +1,47 @@
-//! The worker: its lifecycle, written once, and the kinds that need no foreign loop (skeleton).
+//! The worker: its lifecycle, written once, and the kinds that need no foreign loop.
+//!
+//! A kind is a function that runs until the worker is to end and gives the exit code. It gets the application, a
+//! reactor and a [`WorkerContext`], and asks the [`lifecycle::Lifecycle`] when to stop.
+
 pub mod control;
+pub mod lifecycle;
+pub mod sync;
+
+use std::time::Duration;
+
+use crate::reactor::Exchange;
+use crate::scoreboard::SlotCells;
+use control::Control;
+
+/// Writes a line for each request that was answered.
+pub trait AccessLog {
+    /// `took` is the time that the application had the request.
+    fn log(&mut self, exchange: &Exchange, took: Duration);
+
+    /// Opens the log's file anew (USR1).
+    fn reopen(&mut self) {}
+}
+
+/// What a worker kind needs besides the application and the reactor.
+pub struct WorkerContext<'a> {
+    /// What the worker is told by signals.
+    pub control: &'a Control,
+    /// The worker's slot of the scoreboard.
+    pub slot: &'a SlotCells,
+    /// A request in the application for longer than this is late; `None`: never.
+    pub timeout: Option<Duration>,
+    /// Time to finish what is in flight when told to stop.
+    pub graceful_timeout: Duration,
+    /// Requests after which the worker ends; `None`: never.
+    pub max_requests: Option<u64>,
+    /// At most this many requests are added at random to `max_requests`.
+    pub max_requests_jitter: u64,
+    /// The access log, if there is one.
+    pub access_log: Option<Box<dyn AccessLog>>,
+}
+
+impl std::fmt::Debug for WorkerContext<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WorkerContext").field("control", self.control).finish_non_exhaustive()
+    }
+}

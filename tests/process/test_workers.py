@@ -135,14 +135,12 @@ def test_term_with_requests_in_flight_and_pending(serve):
 
 def test_ttin_and_ttou_in_numbers(serve):
     server = serve("--workers", 1).start(workers=1)
-    for _ in range(4):
+    for count in (2, 3, 4, 5):
         server.signal(signal.SIGTTIN)
-        count = len(server.workers())
-        server.wait_workers(count + 1)
-    for count in (4, 3, 2, 1):
+        server.wait_workers(count)
+    for count in (4, 3, 2, 1, 1):
         server.signal(signal.SIGTTOU)
         server.wait_workers(count)
-    server.signal(signal.SIGTTOU)
     assert server.get("/").status == 200
 
 

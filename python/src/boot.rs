@@ -1,0 +1,110 @@
+//! From a fork to a worker that serves. The order of the steps is the point: what needs privileges comes before they
+//! are dropped, what can fail comes before the worker calls itself ready.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use pyo3::prelude::*;
+
+use crate::zygote::{self, Loaded};
+use crate::{serve, signals};
+use gunicorn::log;
+use gunicorn::master::protocol::{self, encode_ready};
+use gunicorn::scoreboard::SlotCells;
+use gunicorn::settings::Settings;
+use gunicorn::sys::{clock, process, title, users};
+use gunicorn::worker::control::Stop;
+
+/// gunicorn's exit code of a worker that failed before it could serve.
+const BOOT_FAILED: i32 = 3;
+
+/// What the steps of the boot have made.
+pub(crate) struct Worker {
+    pub(crate) loaded: Loaded,
+    pub(crate) app: Py<PyAny>,
+    pub(crate) cells: &'static SlotCells,
+    /// Becomes readable when a signal has arrived.
+    pub(crate) wake: OwnedFd,
+}
+
+/// Boots the worker of a slot and serves; gives the exit code.
+pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32 {
+    match boot(py, loaded, slot, master) {
+        Ok(worker) => {
+            let code = serve::serve(py, worker);
+            log::info!("Worker exiting (pid: {})", process::pid());
+            code
+        }
+        // Told to end while it was booting: the interrupted import is no failure.
+        Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
+        Err(failure) => {
+            log::error!("{}", failure.message.trim_end());
+            log::info!("Worker exiting (pid: {})", process::pid());
+            failure.exit_code
+        }
+    }
+}
+
+fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Worker, zygote::Failure> {
+    let cells = loaded.scoreboard.slot(slot).ok_or_else(|| failed("claim its slot", "no such slot"))?;
+    let settings = loaded.settings.clone();
+    cells.reset(settings.timeout.map(|timeout| clock::now() + timeout));
+    title::set(&format!("gunicorn: worker [{}]", protocol::title(&settings)));
+    follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
+    let wake = listen_to_signals(py)?;
+    log::info!("Booting worker with pid: {}", process::pid());
+    // First, since the user to become may not be allowed to read the interpreter's library.
+    prepare_interpreter(py).map_err(|error| failed("prepare the interpreter", &zygote::traceback(py, &error)))?;
+    drop_privileges(&settings)?;
+    let app = match loaded.app.take() {
+        Some(app) => app,
+        None => zygote::load_app(py, &settings)?,
+    };
+    cells.set_deadline(None);
+    cells.set_ready();
+    tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
+    Ok(Worker { loaded, app, cells, wake })
+}
+
+/// Not for longer than a request may take to finish does a worker live without its master.
+fn follow_master(settings: &Settings, master: i32) -> io::Result<()> {
+    process::outlive_parent_by(settings.graceful_timeout)?;
+    match process::is_orphaned(master) {
+        true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone")),
+        false => Ok(()),
+    }
+}
+
+fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
+    let (wake, signalled) = process::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
+    signals::install_for_worker(py, signalled.as_raw_fd())
+        .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
+    process::unblock_signals().map_err(|error| failed("unblock its signals", &error.to_string()))?;
+    // The interpreter's signal handler writes to it for as long as the process lives.
+    std::mem::forget(signalled);
+    Ok(wake)
+}
+
+fn drop_privileges(settings: &Settings) -> Result<(), zygote::Failure> {
+    process::set_umask(settings.umask);
+    users::become_user(settings.user, settings.group)
+        .map_err(|error| failed("become its user and group", &error.to_string()))
+}
+
+/// Random numbers of its own, and a dump of all threads' stacks into the error log when it is aborted or crashes.
+fn prepare_interpreter(py: Python<'_>) -> PyResult<()> {
+    py.import("random")?.call_method0("seed")?;
+    let options = pyo3::types::PyDict::new(py);
+    options.set_item("file", log::error::fd())?;
+    options.set_item("all_threads", true)?;
+    py.import("faulthandler")?.call_method("enable", (), Some(&options)).map(drop)
+}
+
+fn tell_ready(loaded: &Loaded, slot: u32) -> io::Result<()> {
+    let pid = u32::try_from(process::pid()).unwrap_or_default();
+    process::write(&loaded.ready, &encode_ready(slot, pid)).map(drop)
+}
+
+fn failed(step: &str, why: &str) -> zygote::Failure {
+    zygote::Failure { exit_code: BOOT_FAILED, message: format!("Worker could not {step}: {why}") }
+}

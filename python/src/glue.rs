@@ -1,0 +1,37 @@
+//! The few lines of Python that belong to this module, compiled in so that they always match it.
+
+use std::ffi::CString;
+
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+/// Executes a Python config.
+pub(crate) const CONFIG: Glue = Glue { name: "_config", source: include_str!("../gunicorn_rs/_config.py") };
+/// Finds the application.
+pub(crate) const APPS: Glue = Glue { name: "_apps", source: include_str!("../gunicorn_rs/_apps.py") };
+/// Directs `logging` to the server's logs.
+pub(crate) const LOGGING: Glue = Glue { name: "_logging", source: include_str!("../gunicorn_rs/_logging.py") };
+
+/// One Python source file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Glue {
+    name: &'static str,
+    source: &'static str,
+}
+
+impl Glue {
+    /// The module: compiled at the first call, then found in `sys.modules`.
+    pub(crate) fn module<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyModule>> {
+        let name = format!("gunicorn_rs.{}", self.name);
+        let modules = py.import("sys")?.getattr("modules")?;
+        match modules.get_item(&name) {
+            Ok(module) => Ok(module.cast_into()?),
+            Err(_) => self.compile(py, name),
+        }
+    }
+
+    fn compile<'py>(self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyModule>> {
+        let file = format!("gunicorn_rs/{}.py", self.name);
+        PyModule::from_code(py, &CString::new(self.source)?, &CString::new(file)?, &CString::new(name)?)
+    }
+}

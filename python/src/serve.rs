@@ -1,0 +1,73 @@
+//! What a worker does once it has booted: the reactor, the application and the kind are put together and run.
+
+use std::io;
+
+use pyo3::prelude::*;
+
+use crate::boot::Worker;
+use crate::signals::CONTROL;
+use crate::wsgi::{WsgiApp, WsgiConfig};
+use crate::zygote;
+use gunicorn::http::Limits;
+use gunicorn::log;
+use gunicorn::log::access::ExchangeLog;
+use gunicorn::net::{Address, Listener};
+use gunicorn::reactor::{Reactor, ReactorConfig};
+use gunicorn::settings::{LogTarget, Settings};
+use gunicorn::worker::{AccessLog, WorkerContext, sync};
+
+/// Exit code of a worker that booted but cannot serve.
+const BROKEN: i32 = 1;
+
+/// Serves until the worker is told to end; gives the exit code.
+pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
+    let Worker { loaded, app, cells, wake } = worker;
+    let settings = loaded.settings;
+    let reactor =
+        loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
+            let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
+            let mut reactor = Reactor::new(listeners, reactor_config(&settings))?;
+            reactor.watch_signals(wake)?;
+            reactor.watch_parent(loaded.alive)?;
+            Ok((reactor, addresses))
+        });
+    let (reactor, listeners) = match reactor {
+        Ok(made) => made,
+        Err(error) => return broken(&format!("cannot watch its sockets: {error}")),
+    };
+    let config = WsgiConfig {
+        multiprocess: settings.workers > 1,
+        multithread: false,
+        errors_to_log: settings.errorlog != LogTarget::Standard,
+        listeners,
+    };
+    let app = match WsgiApp::new(py, app, &config) {
+        Ok(app) => app,
+        Err(error) => return broken(&zygote::traceback(py, &error)),
+    };
+    let context = WorkerContext {
+        control: &CONTROL,
+        slot: cells,
+        timeout: settings.timeout,
+        graceful_timeout: settings.graceful_timeout,
+        max_requests: settings.max_requests,
+        max_requests_jitter: settings.max_requests_jitter,
+        access_log: ExchangeLog::opened().map(|log| Box::new(log) as Box<dyn AccessLog>),
+    };
+    sync::run(&app, reactor, context)
+}
+
+fn reactor_config(settings: &Settings) -> ReactorConfig {
+    let limits = Limits {
+        line: settings.limit_request_line.unwrap_or(usize::MAX),
+        fields: settings.limit_request_fields,
+        field_size: settings.limit_request_field_size.unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    ReactorConfig { limits, keepalive: settings.keepalive, ..ReactorConfig::default() }
+}
+
+fn broken(why: &str) -> i32 {
+    log::critical!("Worker {}", why.trim_end());
+    BROKEN
+}

@@ -1,0 +1,52 @@
+//! What the operator is told about requests that went wrong: records for the logger `gunicorn.error`, as under
+//! gunicorn, so that whatever listens to that logger (error trackers, say) hears of them with their exception.
+
+use gunicorn::http::Head;
+use gunicorn::net::Address;
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::IntoPyDict;
+
+/// The application failed.
+pub(super) fn failure(py: Python<'_>, head: Head<'_>, error: PyErr) {
+    // Neither can forge a line: the codec lets only visible ASCII through.
+    let (method, target) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.target()));
+    let message = format!("Error handling request {method} {target}");
+    record(py, "error", &message, Some(error));
+}
+
+/// A request was refused before the application was entered.
+pub(super) fn refusal(py: Python<'_>, peer: &Address, reason: &str) {
+    let peer = match peer {
+        Address::Inet(peer) => peer.ip().to_string(),
+        Address::Unix(_) => String::new(),
+    };
+    record(py, "warning", &format!("Invalid request from ip={peer}: {reason}"), None);
+}
+
+/// The client did not wait for the whole response.
+pub(super) fn gone(py: Python<'_>) {
+    record(py, "debug", "Ignoring EPIPE", None);
+}
+
+/// A Python signal handler, run while the worker was waiting, raised.
+pub(super) fn signal_handler(py: Python<'_>, error: PyErr) {
+    record(py, "error", "Exception in worker process", Some(error));
+}
+
+fn record(py: Python<'_>, level: &str, message: &str, error: Option<PyErr>) {
+    let error = error.map(|error| error.into_value(py).into_bound(py));
+    // A logger that fails must not take the request with it, and has itself nowhere else to go than standard error.
+    if let Err(failed) = try_record(py, level, message, error.as_ref()) {
+        for error in error.map(|error| PyErr::from_value(error.into_any())).into_iter().chain([failed]) {
+            error.display(py);
+        }
+    }
+}
+
+fn try_record(py: Python<'_>, level: &str, message: &str, error: Option<&Bound<'_, PyBaseException>>) -> PyResult<()> {
+    let logger = py.import("logging")?.call_method1("getLogger", ("gunicorn.error",))?;
+    let keywords = [("exc_info", error)].into_py_dict(py)?;
+    logger.call_method(level, ("%s", message), Some(&keywords))?;
+    Ok(())
+}

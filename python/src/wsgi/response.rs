@@ -1,0 +1,280 @@
+//! What an application is given to answer with: `start_response`, `write` and `wsgi.early_hints`.
+//!
+//! All three lead to one [`Sending`], which holds the exchange while the application runs. When the request has
+//! ended it is gone, and whoever calls them then gets a Python exception.
+
+use std::fs::File;
+
+use gunicorn::reactor::{Exchange, ResponseError};
+use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use super::checkout::{Checkout, Unavailable};
+use super::head::Head;
+use crate::ffi;
+
+/// From this size on, in bytes, a part of the body is not copied into the output buffer.
+const LARGE: usize = 16 * 1024;
+
+/// How far a response has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// `start_response` has not been called.
+    Waiting,
+    /// The application has given the head, and may still replace it. It is started when the body's length may be known.
+    Given,
+    /// As `Given`, but the head tells the length itself and is started.
+    Encoded,
+    /// The head is started for good; it may have left.
+    Started,
+}
+
+/// A response on its way.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// The exchange.
+    pub(super) exchange: Box<Exchange>,
+    /// The head, or the memory for one.
+    pub(super) head: Head,
+    /// How far it has come.
+    pub(super) stage: Stage,
+    /// Whether the client was found to have gone.
+    pub(super) gone: bool,
+}
+
+/// Why a response did not proceed.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("the application has not called start_response")]
+    NoHead,
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+}
+
+impl From<SendError> for PyErr {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NoHead => PyAssertionError::new_err(error.to_string()),
+            SendError::Response(ResponseError::Gone) => PyBrokenPipeError::new_err((EPIPE, error.to_string())),
+            SendError::Response(_) => PyValueError::new_err(error.to_string()),
+        }
+    }
+}
+
+/// errno(3) of a connection that the other end has closed; the same number on every Linux.
+const EPIPE: i32 = 32;
+
+impl Sending {
+    /// Starts the response if that has not been done.
+    fn open(&mut self, body_length: Option<u64>) -> Result<(), SendError> {
+        match self.stage {
+            Stage::Waiting => return Err(SendError::NoHead),
+            Stage::Given => self.head.start(&mut self.exchange, body_length)?,
+            Stage::Encoded | Stage::Started => {}
+        }
+        self.stage = Stage::Started;
+        Ok(())
+    }
+
+    /// Takes the application's head, instead of an earlier one.
+    fn give(&mut self, head: Head) -> Result<(), SendError> {
+        self.stage = match self.stage {
+            Stage::Started => return Ok(()),
+            _ if head.has_length() => {
+                head.start(&mut self.exchange, None)?;
+                Stage::Encoded
+            }
+            _ => {
+                head.check()?;
+                Stage::Given
+            }
+        };
+        self.head = head;
+        Ok(())
+    }
+
+    /// Takes the next step of the response, once it has been started and the client has taken enough of what was sent
+    /// before. Notes it when the client has gone.
+    fn proceed(
+        &mut self,
+        py: Python<'_>,
+        body_length: Option<u64>,
+        step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError>,
+    ) -> Result<(), SendError> {
+        self.open(body_length)?;
+        let exchange = &mut *self.exchange;
+        let room = if exchange.is_full() { ffi::detached(py, || exchange.make_room()) } else { Ok(()) };
+        let result = room.and_then(|()| step(exchange));
+        self.gone |= matches!(result, Err(ResponseError::Gone));
+        Ok(result?)
+    }
+}
+
+/// The Python object behind `write` and `wsgi.early_hints`.
+#[derive(Debug)]
+#[pyclass(frozen, name = "Response", module = "gunicorn_rs")]
+pub(super) struct Response {
+    sending: Checkout<Sending>,
+}
+
+impl Response {
+    /// A response without a request.
+    pub(super) fn new() -> Self {
+        Self { sending: Checkout::new() }
+    }
+
+    /// Gives it a new request to answer.
+    pub(super) fn begin(&self, exchange: Box<Exchange>, head: Head) {
+        self.sending.begin(Sending { exchange, head, stage: Stage::Waiting, gone: false });
+    }
+
+    /// Ends the request. Waits for a thread of the application that is just writing.
+    pub(super) fn end(&self, py: Python<'_>) -> Sending {
+        self.sending.try_end().unwrap_or_else(|| ffi::detached(py, || self.sending.end()))
+    }
+
+    /// Lets `work` use the response.
+    ///
+    /// # Errors
+    /// `RuntimeError` when its request has ended, or another thread is writing.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Sending) -> R) -> PyResult<R> {
+        self.sending.with(work).map_err(|unavailable| {
+            PyRuntimeError::new_err(match unavailable {
+                Unavailable::InUse => "another thread is writing this response",
+                Unavailable::Ended => "the response was used after its request had ended",
+            })
+        })
+    }
+
+    /// Sends a part of the body. `body_length` is that of the whole body, when it is known.
+    ///
+    /// # Errors
+    /// `BrokenPipeError` when the client has gone; `AssertionError` when there is no head yet.
+    pub(super) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
+        let bytes = part.as_bytes();
+        if bytes.len() < LARGE {
+            return self.send_copied(part.py(), bytes, body_length);
+        }
+        let owned = Box::new(PyBackedBytes::from(part.clone()));
+        self.with(|sending| sending.proceed(part.py(), body_length, |exchange| exchange.write_owned(owned)))??;
+        Ok(())
+    }
+
+    /// As `send`, of bytes that are the server's.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_copied(&self, py: Python<'_>, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.proceed(py, body_length, |exchange| exchange.write(bytes)))??;
+        Ok(())
+    }
+
+    /// Sends a body of one part, and ends the response.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_whole(&self, body: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.send(body, Some(body.as_bytes().len() as u64))?;
+        self.finish(body.py(), None)
+    }
+
+    /// Sends the file's bytes from `offset` on, and tells their number where the application has not.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_file(&self, py: Python<'_>, file: File, offset: u64, length: u64) -> PyResult<()> {
+        self.with(|sending| {
+            sending.proceed(py, Some(length), |exchange| ffi::detached(py, || exchange.send_file(file, offset, length)))
+        })??;
+        Ok(())
+    }
+
+    /// Ends the response.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.proceed(py, body_length, Exchange::finish))??;
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Response {
+    /// The `write` callable of PEP 3333.
+    fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.send(body_part(data)?, None)
+    }
+
+    /// `wsgi.early_hints`: sends a 103 with these fields, unless the response has started or the client is too old.
+    fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut hints = Head::default();
+        hints.set_hints(headers)?;
+        self.with(|sending| hints.hint(&mut sending.exchange))?.map_err(SendError::from)?;
+        Ok(())
+    }
+}
+
+/// A part of a body, which must be `bytes`.
+///
+/// # Errors
+/// `TypeError`.
+pub(super) fn body_part<'a, 'py>(part: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    part.cast().map_err(|_| match part.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!("a response body is made of bytes, not {name}")),
+        Err(error) => error,
+    })
+}
+
+/// The Python object whose method is `start_response`.
+#[derive(Debug)]
+#[pyclass(frozen, name = "Start", module = "gunicorn_rs")]
+pub(super) struct Start {
+    response: Py<Response>,
+    write: Py<PyAny>,
+}
+
+impl Start {
+    /// For this response, of which `write` is the bound method.
+    pub(super) fn new(response: Py<Response>, write: Py<PyAny>) -> Self {
+        Self { response, write }
+    }
+}
+
+#[pymethods]
+impl Start {
+    #[pyo3(signature = (status, headers, exc_info=None))]
+    fn start_response(
+        &self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = status.py();
+        let response = self.response.get();
+        let replaces = exc_info.map(|exc_info| exc_info.is_truthy()).transpose()?.unwrap_or(false);
+        let (stage, mut head) = response.with(|sending| match sending.stage {
+            Stage::Waiting => (Stage::Waiting, std::mem::take(&mut sending.head)),
+            stage => (stage, Head::default()),
+        })?;
+        match (stage, exc_info) {
+            (Stage::Started, Some(exc_info)) if replaces => return Err(raised(exc_info)?),
+            (Stage::Given | Stage::Encoded | Stage::Started, _) if !replaces => {
+                return Err(PyAssertionError::new_err("Response headers already set!"));
+            }
+            _ => {}
+        }
+        head.set(status, headers)?;
+        response.with(|sending| sending.give(head))??;
+        Ok(self.write.clone_ref(py))
+    }
+}
+
+/// The exception that `exc_info` holds, to be raised as it was.
+fn raised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let (kind, value, traceback): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) = exc_info.extract()?;
+    let value = if value.is_none() { kind.call0()? } else { value };
+    Ok(PyErr::from_value(value.call_method1("with_traceback", (traceback,))?))
+}

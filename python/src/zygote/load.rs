@@ -1,0 +1,96 @@
+//! What a generation has in common: settings, listeners, and, with `--preload`, the application.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+
+use pyo3::prelude::*;
+
+use super::Failure;
+use crate::glue::APPS;
+use crate::logging;
+use crate::wsgi::SERVER_SOFTWARE;
+use gunicorn::log;
+use gunicorn::master::protocol::{self, Load};
+use gunicorn::settings::Settings;
+use gunicorn::sys::shm::Scoreboard;
+use gunicorn::sys::title;
+
+/// Everything that a worker inherits.
+pub(crate) struct Loaded {
+    pub(crate) settings: Settings,
+    pub(crate) scoreboard: Scoreboard,
+    /// Write end of the pipe on which a worker says that it is ready.
+    pub(crate) ready: OwnedFd,
+    /// Ends with the master.
+    pub(crate) alive: OwnedFd,
+    pub(crate) listeners: Vec<OwnedFd>,
+    /// The application, when it was preloaded.
+    pub(crate) app: Option<Py<PyAny>>,
+}
+
+impl Loaded {
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+}
+
+pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<Loaded, Failure> {
+    let mut files = files.into_iter();
+    let (Some(scoreboard), Some(ready), Some(alive)) = (files.next(), files.next(), files.next()) else {
+        return Err(failure("the master's files did not arrive"));
+    };
+    let scoreboard = Scoreboard::map(scoreboard).map_err(|error| failure(&format!("no scoreboard: {error}")))?;
+    open_logs(py, &order.settings)?;
+    title::set(&format!("gunicorn: zygote [{}]", protocol::title(&order.settings)));
+    prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
+    let app = if order.preload { Some(preload(py, &order.settings)?) } else { None };
+    let listeners = files.collect();
+    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, app })
+}
+
+/// The logs are opened here, before privileges are dropped and before the application can be in the way.
+fn open_logs(py: Python<'_>, settings: &Settings) -> Result<(), Failure> {
+    log::open(settings).map_err(|error| failure(&error.to_string()))?;
+    logging::install(py, settings.loglevel).map_err(|error| failure(&super::traceback(py, &error)))
+}
+
+pub(super) fn reopen_logs() {
+    log::reopen();
+}
+
+fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {
+    let settings = &order.settings;
+    let pythonpath: Vec<&OsStr> = settings.pythonpath.iter().map(|path| path.as_os_str()).collect();
+    let arguments = (&order.argv, settings.chdir.as_os_str(), pythonpath, &settings.raw_env, SERVER_SOFTWARE);
+    APPS.module(py)?.call_method1("prepare", arguments).map(drop)
+}
+
+/// Loads the application for all workers. Its objects are then moved out of the garbage collector's sight: a collection in a worker would
+/// write to their headers, and each page written to is copied (gc.freeze in Python's documentation).
+fn preload(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, Failure> {
+    let app = load_app(py, settings)?;
+    let freeze = || -> PyResult<()> {
+        let gc = py.import("gc")?;
+        gc.call_method0("collect")?;
+        gc.call_method0("freeze").map(drop)
+    };
+    freeze().map_err(|error| failure(&super::traceback(py, &error)))?;
+    Ok(app)
+}
+
+/// Imports the application.
+pub(crate) fn load_app(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, Failure> {
+    let name = settings.wsgi_app.as_deref().unwrap_or_default();
+    let load = || APPS.module(py)?.call_method1("load", (name,));
+    load().map(Bound::unbind).map_err(|error| explain(py, &error))
+}
+
+fn explain(py: Python<'_>, error: &PyErr) -> Failure {
+    let explained = APPS.module(py).and_then(|module| module.call_method1("explain", (error.value(py),))?.extract());
+    let (exit_code, message) = explained.unwrap_or_else(|_| (3, error.to_string()));
+    Failure { exit_code, message }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure { exit_code: 1, message: message.to_owned() }
+}

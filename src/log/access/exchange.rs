@@ -1,0 +1,208 @@
+//! The access log line of an exchange: joins what the reactor knows of a request to a [`Record`].
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::time::Duration;
+
+use super::record::{Lookup, Record, joined};
+use crate::http::{Head, Version};
+use crate::log;
+use crate::net::Address;
+use crate::reactor::Exchange;
+use crate::worker::AccessLog;
+
+/// Longest text of an IP address (`INET6_ADDRSTRLEN`, which has place for the scope too).
+const ADDRESS_BYTES: usize = 46;
+
+/// The access log as a worker kind uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct ExchangeLog {
+    _opened: (),
+}
+
+impl ExchangeLog {
+    /// The access log of this process, if it has one.
+    pub fn opened() -> Option<Self> {
+        super::format().map(|_| Self { _opened: () })
+    }
+}
+
+impl AccessLog for ExchangeLog {
+    fn log(&mut self, exchange: &Exchange, took: Duration) {
+        write_exchange(exchange, took);
+    }
+
+    fn reopen(&mut self) {
+        if let Err(error) = super::reopen() {
+            log::error!("{error}");
+        }
+    }
+}
+
+/// Writes the line of an exchange whose response is complete or cut.
+fn write_exchange(exchange: &Exchange, took: Duration) {
+    let head = exchange.head();
+    let (path, query) = path_and_query(head.target());
+    let (status, length) = exchange.sent();
+    let mut address = [0; ADDRESS_BYTES];
+    let peer = address_text(exchange.peer(), &mut address);
+    super::write(&Record {
+        peer,
+        method: head.method(),
+        target: head.target(),
+        path,
+        query,
+        protocol: protocol(head.version()),
+        status,
+        length,
+        duration: took,
+        request_headers: &head,
+        response_headers: &EncodedHead(exchange.response_head()),
+        environ: &RequestEnviron { head, peer },
+    });
+}
+
+impl Lookup for Head<'_> {
+    fn get(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        joined(self.fields().filter(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+    }
+}
+
+/// A response head as it goes over the wire.
+struct EncodedHead<'a>(&'a [u8]);
+
+impl Lookup for EncodedHead<'_> {
+    fn get(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let fields = self.0.split(|&byte| byte == b'\n').skip(1);
+        joined(fields.filter_map(|field| value_of(field, name)))
+    }
+}
+
+/// The value of `name: value`.
+fn value_of<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (each, value) = field.split_at_checked(name.len())?;
+    each.eq_ignore_ascii_case(name).then_some(())?;
+    value.strip_prefix(b":").map(<[u8]>::trim_ascii)
+}
+
+/// The variables that an environ takes from the request itself (PEP 3333, RFC 3875). What the application
+/// or its middleware adds to theirs is not among them.
+struct RequestEnviron<'a> {
+    head: Head<'a>,
+    peer: &'a [u8],
+}
+
+impl Lookup for RequestEnviron<'_> {
+    fn get(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let head = self.head;
+        let value = match name {
+            b"request_method" => head.method(),
+            b"raw_uri" => head.target(),
+            b"query_string" => path_and_query(head.target()).1,
+            b"remote_addr" => self.peer,
+            b"server_protocol" => protocol(head.version()),
+            b"content_type" | b"content_length" => return self.field(name),
+            _ => return self.field(name.strip_prefix(b"http_")?),
+        };
+        Some(value.into())
+    }
+}
+
+impl RequestEnviron<'_> {
+    /// The field whose name, with underscores for its hyphens, is this one.
+    fn field(&self, variable: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let is_same = |name: &[u8]| name.len() == variable.len() && name.iter().zip(variable).all(is_same_in_variable);
+        joined(self.head.fields().filter(|(name, _)| is_same(name)).map(|(_, value)| value))
+    }
+}
+
+fn is_same_in_variable((byte, variable): (&u8, &u8)) -> bool {
+    byte.to_ascii_lowercase() == *variable || (*byte == b'-' && *variable == b'_')
+}
+
+fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::Http10 => b"HTTP/1.0",
+        Version::Http11 => b"HTTP/1.1",
+    }
+}
+
+/// The client's address without its port, in the caller's buffer; empty for a Unix socket.
+fn address_text<'a>(address: &Address, buffer: &'a mut [u8; ADDRESS_BYTES]) -> &'a [u8] {
+    let Address::Inet(address) = address else { return b"" };
+    let mut room = &mut buffer[..];
+    // It has room for every address.
+    let _ = write!(room, "{}", address.ip());
+    let free = room.len();
+    buffer.get(..ADDRESS_BYTES - free).unwrap_or_default()
+}
+
+/// Path and query of a target, which in the absolute form (RFC 9112, section 3.2.2) follow the authority.
+fn path_and_query(target: &[u8]) -> (&[u8], &[u8]) {
+    let (path, query) = split_at_byte(target, b'?');
+    let Some(colon) = memchr::memmem::find(path, b"://").filter(|_| !path.starts_with(b"/")) else {
+        return (path, query);
+    };
+    let authority = &path[colon + 3..];
+    (&authority[memchr::memchr(b'/', authority).unwrap_or(authority.len())..], query)
+}
+
+/// What stands before the first `byte` and after it.
+fn split_at_byte(bytes: &[u8], byte: u8) -> (&[u8], &[u8]) {
+    match memchr::memchr(byte, bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Span;
+
+    #[test]
+    fn a_target_is_divided_as_in_the_environ() {
+        assert_eq!(path_and_query(b"/a?b?c"), (&b"/a"[..], &b"b?c"[..]));
+        assert_eq!(path_and_query(b"/a"), (&b"/a"[..], &b""[..]));
+        assert_eq!(path_and_query(b"//a://b"), (&b"//a://b"[..], &b""[..]));
+        assert_eq!(path_and_query(b"http://host:80/a?b"), (&b"/a"[..], &b"b"[..]));
+        assert_eq!(path_and_query(b"http://host"), (&b""[..], &b""[..]));
+        assert_eq!(path_and_query(b"*"), (&b"*"[..], &b""[..]));
+    }
+
+    #[test]
+    fn response_fields_are_found_in_the_encoded_head() {
+        let head = EncodedHead(b"HTTP/1.1 200 OK\r\nA: 1\r\nX-Reply:  yes \r\na: 2\r\n\r\n");
+        assert_eq!(head.get(b"a").as_deref(), Some(&b"1,2"[..]));
+        assert_eq!(head.get(b"x-reply").as_deref(), Some(&b"yes"[..]));
+        assert_eq!(head.get(b"x"), None);
+        assert_eq!(head.get(b"http/1.1 200 ok"), None);
+    }
+
+    #[test]
+    fn an_environ_holds_what_the_request_says() {
+        let parsed = crate::http::ParsedHead {
+            method: Span { start: 0, end: 3 },
+            target: Span { start: 4, end: 8 },
+            fields: vec![(Span { start: 9, end: 12 }, Span { start: 12, end: 13 })],
+            ..Default::default()
+        };
+        let environ = RequestEnviron { head: Head { bytes: b"GET /a?b X-Y1", parsed: &parsed }, peer: b"::1" };
+        let get = |name: &str| environ.get(name.as_bytes()).map(|value| String::from_utf8_lossy(&value).into_owned());
+        let names = ["request_method", "raw_uri", "remote_addr", "query_string", "http_x_y", "http_x", "x_y", "other"];
+        let values = [Some("GET"), Some("/a?b"), Some("::1"), Some("b"), Some("1"), None, None, None];
+        assert_eq!(names.map(get), values.map(|value| value.map(str::to_owned)));
+    }
+
+    #[test]
+    fn addresses_are_shown_without_a_port() {
+        let mut buffer = [0; ADDRESS_BYTES];
+        let shown = |text: &str, buffer: &mut [u8; ADDRESS_BYTES]| {
+            let address = text.parse().map_or(Address::Unix(None), Address::Inet);
+            String::from_utf8_lossy(address_text(&address, buffer)).into_owned()
+        };
+        assert_eq!(shown("127.0.0.1:8000", &mut buffer), "127.0.0.1");
+        assert_eq!(shown("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", &mut buffer), ["ffff"; 8].join(":"));
+        assert_eq!(shown("", &mut buffer), "");
+    }
+}

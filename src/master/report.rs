@@ -1,0 +1,82 @@
+//! The words in which the operator is told what the arbiter has decided.
+
+use crate::arbiter::{Exit, Report};
+use crate::log;
+use crate::scoreboard::InFlight;
+use crate::sys::{clock, process, shm::Scoreboard};
+
+use super::build::Failure;
+
+/// Writes a report of the arbiter to the error log.
+pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
+    match report {
+        Report::Handling(signal) => handling(signal),
+        Report::WorkerTimeout { slot, pid } => {
+            let request = scoreboard.slot(slot.0).and_then(|cells| cells.in_flight());
+            log::critical!("WORKER TIMEOUT (pid:{}){}", pid.0, in_request(request.as_ref()));
+        }
+        Report::WorkerDied { pid, exit: Exit::Signal(libc::SIGKILL), .. } => {
+            log::error!("Worker (pid:{}) was sent SIGKILL! Perhaps out of memory?", pid.0);
+        }
+        Report::WorkerDied { pid, exit, .. } => log::error!("Worker (pid:{}) {}", pid.0, ended(*exit)),
+        Report::BootFailed { pid, exit, fatal } => {
+            log::error!("Worker (pid:{}) {} before it could serve", pid.0, ended(*exit));
+            if *fatal {
+                log::error!("Shutting down: Master");
+                log::error!("Reason: {}", boot_failure(*exit));
+            }
+        }
+        Report::BackOff { delay } => {
+            log::warning!("Workers die as soon as they start: the next one starts in {:.1} s", delay.as_secs_f64());
+        }
+        Report::ReloadCancelled(generation) => {
+            log::error!("Reload given up: generation {} does not start, the one before serves on", generation.0);
+        }
+        Report::ReloadDone(generation) => log::info!("Reloaded: generation {} serves", generation.0),
+        Report::ZygoteLost { generation, exit } => {
+            log::error!("The zygote of generation {} {}: starting another", generation.0, ended(*exit));
+        }
+        Report::ZygoteSilent(generation) => {
+            log::error!("The zygote of generation {} does not answer: starting another", generation.0);
+        }
+        Report::ShuttingDown => log::info!("Shutting down: Master"),
+    }
+}
+
+fn handling(signal: &str) {
+    log::info!("Handling signal: {signal}");
+    if signal == "hup" {
+        log::info!("Hang up: Master");
+    }
+}
+
+/// Tells why a generation could not be built: to the log once the server serves, else to whoever has started it.
+pub(super) fn build_failure(failure: &Failure, is_reload: bool) {
+    if is_reload {
+        log::error!("{}", failure.message);
+    } else {
+        eprintln!("\nError: {}\n", failure.message.trim_end());
+    }
+}
+
+/// How a process ended, as the end of a sentence.
+pub(super) fn ended(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(signal) => format!("was sent SIG{}!", process::signal_name(signal)),
+    }
+}
+
+fn boot_failure(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Code(4) => "App failed to load.",
+        _ => "Worker failed to boot.",
+    }
+}
+
+fn in_request(request: Option<&InFlight>) -> String {
+    request.map_or_else(String::new, |request| {
+        let busy = clock::now().since(request.since).as_secs_f64();
+        format!(" in {} for {busy:.1} s", request.request.escape_ascii())
+    })
+}

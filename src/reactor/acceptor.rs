@@ -1,0 +1,242 @@
+//! The gate through which new connections come: when to accept, and when not.
+//!
+//! Listeners are shared with the other workers. Each new connection wakes one that sleeps (`EPOLLEXCLUSIVE`), and a
+//! worker accepts one at a time, when it has nothing better to do: what it leaves in the backlog, an idle sibling takes.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::Poll;
+
+use crate::log;
+use crate::net::{Address, Listener, Stream};
+use crate::sys::epoll;
+use crate::time::Time;
+
+/// Connections accepted in a row before the sockets of the others are looked at again.
+const ROUNDS: u32 = 16;
+
+/// How long nothing is accepted when descriptors or memory have run out, unless a connection ends before.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Least time between two lines in the log about that.
+const COMPLAINT: Duration = Duration::from_secs(10);
+
+/// A new connection: stream, client, and what the listener is bound to.
+pub(super) type Accepted = (Stream, Address, Arc<Address>);
+
+#[derive(Debug)]
+struct Door {
+    listener: Listener,
+    address: Arc<Address>,
+    /// The backlog may hold a connection.
+    is_ready: bool,
+}
+
+/// The listeners of one reactor.
+#[derive(Debug, Default)]
+pub(super) struct Acceptor {
+    doors: Vec<Door>,
+    /// The door to look at first.
+    first: usize,
+    /// Connections that may be accepted before the next turn.
+    rounds: u32,
+    is_watched: bool,
+    /// Set while nothing is accepted because something has run out.
+    resume: Option<Time>,
+    /// When the log was told last.
+    complained: Option<Time>,
+}
+
+impl Acceptor {
+    /// # Errors
+    /// Those of getsockname(2).
+    pub(super) fn new(listeners: Vec<Listener>) -> io::Result<Self> {
+        let door = |listener: Listener| {
+            let address = Arc::new(listener.local_address()?);
+            Ok(Door { listener, address, is_ready: false })
+        };
+        Ok(Self { doors: listeners.into_iter().map(door).collect::<io::Result<_>>()?, ..Self::default() })
+    }
+
+    /// Has the poll watch the listeners; each one's token is `token` of its number.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub(super) fn watch(&mut self, poll: &Poll, token: impl Fn(usize) -> usize) -> io::Result<()> {
+        if !self.is_watched {
+            for (number, door) in self.doors.iter().enumerate() {
+                epoll::add_exclusive(poll, door.listener.as_fd(), token(number) as u64)?;
+            }
+            self.is_watched = true;
+        }
+        Ok(())
+    }
+
+    /// Has the poll forget the listeners: they would wake it for nothing.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub(super) fn unwatch(&mut self, poll: &Poll) -> io::Result<()> {
+        if self.is_watched {
+            for door in &mut self.doors {
+                door.is_ready = false;
+                epoll::remove(poll, door.listener.as_fd())?;
+            }
+            self.is_watched = false;
+        }
+        Ok(())
+    }
+
+    /// Closes the listeners.
+    pub(super) fn close(&mut self) {
+        self.doors.clear();
+    }
+
+    /// The poll has seen a connection at a listener.
+    pub(super) fn note(&mut self, number: usize) {
+        if let Some(door) = self.doors.get_mut(number) {
+            door.is_ready = true;
+        }
+    }
+
+    /// A turn of the poll begins a new row.
+    pub(super) fn begin_turn(&mut self) {
+        self.rounds = ROUNDS;
+    }
+
+    /// Whether there may be a connection to accept, so that the poll must not sleep.
+    pub(super) fn is_ready(&self) -> bool {
+        self.doors.iter().any(|door| door.is_ready)
+    }
+
+    /// When to accept again, if something has run out.
+    pub(super) fn resume(&self) -> Option<Time> {
+        self.resume
+    }
+
+    /// Whether accepting may go on at `now`.
+    pub(super) fn may_resume(&mut self, now: Time) -> bool {
+        if self.resume.is_some_and(|resume| resume <= now) {
+            self.resume = None;
+        }
+        self.resume.is_none()
+    }
+
+    /// A connection has ended: what had run out may be there again. Whether the listeners are to be watched again.
+    pub(super) fn connection_ended(&mut self) -> bool {
+        self.resume = None;
+        !self.is_watched
+    }
+
+    /// Accepts one connection, if there is one and the row is not over.
+    pub(super) fn accept(&mut self, now: Time) -> Option<Accepted> {
+        while self.rounds > 0 {
+            let number = self.next_ready()?;
+            self.rounds -= 1;
+            match self.doors[number].listener.accept() {
+                Ok((stream, peer)) => return Some((stream, peer, Arc::clone(&self.doors[number].address))),
+                Err(error) => self.note_failure(number, &error, now),
+            }
+        }
+        None
+    }
+
+    /// The listeners take turns.
+    fn next_ready(&mut self) -> Option<usize> {
+        let count = self.doors.len();
+        let number = (0..count).map(|step| (self.first + step) % count).find(|number| self.doors[*number].is_ready)?;
+        self.first = (number + 1) % count;
+        Some(number)
+    }
+
+    fn note_failure(&mut self, number: usize, error: &io::Error, now: Time) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.doors[number].is_ready = false,
+            // The client gave up while it was in the backlog (accept(2)).
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+            _ => {
+                self.doors.iter_mut().for_each(|door| door.is_ready = false);
+                self.resume = Some(now + PAUSE);
+                self.complain(error, now);
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &io::Error, now: Time) {
+        if self.complained.is_none_or(|last| now - last >= COMPLAINT) {
+            self.complained = Some(now);
+            log::error!("Cannot accept connections for now: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const START: Time = Time::from_micros(1_000_000);
+
+    fn acceptor(listeners: usize) -> (Acceptor, Vec<TcpStream>) {
+        let listeners: Vec<_> = (0..listeners).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let clients = listeners.iter().flat_map(|listener| [listener, listener]);
+        let clients = clients.map(|listener| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
+        let listeners = listeners.into_iter().map(|listener| Listener::from_fd(listener.into()).unwrap()).collect();
+        let mut acceptor = Acceptor::new(listeners).unwrap();
+        acceptor.begin_turn();
+        (acceptor, clients)
+    }
+
+    #[test]
+    fn listeners_take_turns() {
+        let (mut acceptor, _clients) = acceptor(2);
+        (0..2).for_each(|number| acceptor.note(number));
+        let doors: Vec<_> = std::iter::from_fn(|| acceptor.accept(START)).map(|(_, _, door)| door).collect();
+        assert_eq!(doors.len(), 4);
+        assert_eq!((&doors[0], &doors[1]), (&doors[2], &doors[3]));
+        assert_ne!(doors[0], doors[1]);
+        assert!(!acceptor.is_ready());
+    }
+
+    #[test]
+    fn a_row_of_connections_has_an_end() {
+        let (mut acceptor, _clients) = acceptor(1);
+        acceptor.note(0);
+        acceptor.rounds = 1;
+        assert!(acceptor.accept(START).is_some());
+        assert!(acceptor.accept(START).is_none());
+        assert!(acceptor.is_ready());
+        acceptor.begin_turn();
+        assert!(acceptor.accept(START).is_some());
+    }
+
+    #[test]
+    fn when_descriptors_run_out_it_pauses() {
+        let (mut acceptor, _clients) = acceptor(1);
+        let poll = Poll::new().unwrap();
+        acceptor.watch(&poll, |number| number).unwrap();
+        acceptor.note(0);
+        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::EMFILE), START);
+        assert!(!acceptor.is_ready());
+        assert!(!acceptor.may_resume(START));
+        acceptor.unwatch(&poll).unwrap();
+        assert_eq!(acceptor.resume(), Some(START + PAUSE));
+        assert!(acceptor.may_resume(START + PAUSE));
+        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::EMFILE), START);
+        assert!(acceptor.connection_ended());
+        assert!(acceptor.may_resume(START));
+    }
+
+    #[test]
+    fn a_client_that_gave_up_in_the_backlog_is_no_reason_to_pause() {
+        let (mut acceptor, _clients) = acceptor(1);
+        acceptor.note(0);
+        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::ECONNABORTED), START);
+        assert!(acceptor.is_ready() && acceptor.may_resume(START));
+    }
+}

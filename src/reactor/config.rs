@@ -1,0 +1,40 @@
+//! How a reactor treats its clients.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::http::Limits;
+
+/// The times, bounds and places of one reactor.
+#[derive(Debug, Clone)]
+pub struct ReactorConfig {
+    /// Bounds on a request.
+    pub limits: Limits,
+    /// How long a connection may be idle between two requests; `None` or zero: each response closes its
+    /// connection.
+    pub keepalive: Option<Duration>,
+    /// How long a new connection may be silent, and how long a head may take from its first byte to its last.
+    pub head_timeout: Duration,
+    /// How long the body may pause while it arrives.
+    pub body_timeout: Duration,
+    /// How long a client may pause while it takes the response.
+    pub write_timeout: Duration,
+    /// Most connections at one time; then nothing is accepted until one has ended.
+    pub max_connections: usize,
+    /// Where long request bodies are kept.
+    pub temp_dir: PathBuf,
+}
+
+impl Default for ReactorConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            keepalive: None,
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            max_connections: 16 * 1024,
+            temp_dir: std::env::temp_dir(),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! One client's connection, from its first byte to its close, as a small state machine on a non-blocking stream.
+//!
+//! ```text
+//!              +----------------------------- next request ----------------------------+
+//!              v                                                                       |
+//!   accept -> Head -> Body -> Ready -> (checked out: the application answers) -> Draining -> close
+//!               \       \                                                           ^   |
+//!                `-------`-- refused: an error response ----------------------------'   `-> Lingering -> close
+//! ```
+//!
+//! [`Connection::advance`] goes as far as the socket lets it and says what it waits for. It is driven by the reactor,
+//! which owns the poll and the clock; a checked-out connection is driven by its [`Exchange`](super::Exchange).
+
+mod receive;
+mod send;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Interest, Registry, Token};
+
+use super::config::ReactorConfig;
+use super::date;
+use super::input::Fill;
+use super::output::Output;
+use super::response::Stage;
+use super::work::{Work, WorkPool};
+use crate::http::h1::encode_error;
+use crate::log;
+use crate::net::{Address, Stream};
+use crate::time::Time;
+
+/// How long a connection is kept after its last response while the client has not closed its side. A reset, which
+/// closing with unread input would cause, makes clients lose the response (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Most bytes that are read and thrown away during that time.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// How long a client that has just connected may still send its first request when the worker stops.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What all connections of a reactor share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: ReactorConfig,
+    pub(super) pool: WorkPool,
+    /// The time, as it was when the reactor last looked.
+    pub(super) now: Time,
+    /// No connection is to outlive its request.
+    pub(super) closing: bool,
+}
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Between requests, or reading a head.
+    Head,
+    /// Reading a body.
+    Body,
+    /// The request is whole.
+    Ready,
+    /// Sending what the application or an error left in the queue.
+    Draining(After),
+    /// Waiting for the client to close; so many bytes may still be thrown away.
+    Lingering(usize),
+}
+
+/// What follows when the queue is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    NextRequest,
+    Close,
+    Linger,
+}
+
+/// What a deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// There is no deadline.
+    Nothing,
+    FirstByte,
+    NextRequest,
+    Head,
+    Body,
+    Output,
+    Close,
+}
+
+impl Waiting {
+    /// Whether bytes in or out put off the deadline.
+    fn allows_for_progress(self) -> bool {
+        matches!(self, Self::Body | Self::Output)
+    }
+}
+
+/// What the reactor is to do with a connection that can go no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Wake it when its socket is ready or its deadline has come.
+    Wait,
+    /// Hand its request out.
+    Ready,
+    /// Drop it.
+    Close,
+}
+
+/// What the poll has told about a socket and has not been used up. Kept for a checked-out connection too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Readiness {
+    /// A read may bring something.
+    pub(super) readable: bool,
+    /// The client has ended its side, or the connection is broken: a short read is not the last one.
+    pub(super) hung_up: bool,
+}
+
+impl Readiness {
+    /// Adds what an event tells. Edge-triggered (epoll(7)): it is told once.
+    pub(super) fn note(&mut self, event: &Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.hung_up |= event.is_read_closed() || event.is_error();
+    }
+
+    /// Adds what was noted elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.readable |= other.readable;
+        self.hung_up |= other.hung_up;
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    pub(super) peer: Address,
+    pub(super) local: Arc<Address>,
+    pub(super) output: Output,
+    pub(super) readiness: Readiness,
+    phase: Phase,
+    waiting: Waiting,
+    deadline: Option<Time>,
+    /// Whether bytes went in or out since `advance` was called.
+    progress: bool,
+    /// What the poll watches the socket for.
+    watched: Option<Interest>,
+    /// Whether it has carried a request.
+    is_used: bool,
+    work: Option<Box<Work>>,
+}
+
+impl Connection {
+    /// One that was just accepted. Reading is worth a try: the request often is there with the connection.
+    pub(super) fn new(stream: Stream, peer: Address, local: Arc<Address>) -> Self {
+        Self {
+            stream,
+            peer,
+            local,
+            output: Output::default(),
+            readiness: Readiness { readable: true, hung_up: false },
+            phase: Phase::Head,
+            waiting: Waiting::Nothing,
+            deadline: None,
+            progress: false,
+            watched: None,
+            is_used: false,
+            work: None,
+        }
+    }
+
+    /// When it is to be given up.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// Has the poll watch the socket for what the connection waits for. Output is watched from the first time on
+    /// that a client was slow: edge-triggered, it costs nothing then.
+    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let wanted = match self.waiting {
+            Waiting::Output => Interest::READABLE | Interest::WRITABLE,
+            _ => Interest::READABLE,
+        };
+        match self.watched {
+            None => registry.register(&mut self.stream, token, wanted)?,
+            Some(watched) if watched.is_writable() || !wanted.is_writable() => return Ok(()),
+            Some(_) => registry.reregister(&mut self.stream, token, wanted)?,
+        }
+        self.watched = Some(wanted);
+        Ok(())
+    }
+
+    /// Whether it waits to be checked out.
+    pub(super) fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    /// Takes out what the application's side needs of a request that is ready.
+    pub(super) fn check_out(&mut self) -> Option<Box<Work>> {
+        (self.phase == Phase::Ready).then(|| self.work.take())?
+    }
+
+    /// The application is done with the request: what it left is sent from here.
+    pub(super) fn check_in(&mut self, mut work: Box<Work>, shared: &mut Shared) {
+        self.is_used = true;
+        self.waiting = Waiting::Nothing;
+        let is_ahead = self.is_ahead(&mut work);
+        self.phase = Phase::Draining(match work.response.stage {
+            Stage::KeepAlive => After::NextRequest,
+            Stage::Close if is_ahead => After::Linger,
+            Stage::Close | Stage::Gone | Stage::Open => After::Close,
+        });
+        if work.response.stage == Stage::Gone {
+            self.output.clear();
+        }
+        if is_ahead && work.response.stage == Stage::KeepAlive {
+            work.next_request();
+            self.work = Some(work);
+        } else {
+            shared.pool.give(work);
+        }
+    }
+
+    /// Whether the client has sent more than this request. Where the server ends the connection and the client does not
+    /// expect it to, the socket is asked too: closing with unread input would be a reset.
+    fn is_ahead(&mut self, work: &mut Work) -> bool {
+        if !work.input.pending().is_empty() {
+            return true;
+        }
+        let is_surprise = work.response.stage == Stage::Close && work.head.keep_alive;
+        is_surprise && matches!(work.input.fill(&mut self.stream), Ok(Fill::Some | Fill::Drained))
+    }
+
+    /// Its memory for another connection's use, when it is dropped.
+    pub(super) fn take_work(&mut self) -> Option<Box<Work>> {
+        self.work.take()
+    }
+
+    /// Goes as far as it can.
+    pub(super) fn advance(&mut self, shared: &mut Shared) -> Next {
+        self.progress = false;
+        loop {
+            let stop = match self.phase {
+                Phase::Head => self.read_head(shared),
+                Phase::Body => self.read_body(shared),
+                Phase::Ready => Some(Next::Ready),
+                Phase::Draining(after) => self.drain(after, shared),
+                Phase::Lingering(left) => self.linger(left, shared),
+            };
+            if let Some(next) = stop {
+                return next;
+            }
+        }
+    }
+
+    /// Its deadline has come.
+    pub(super) fn expire(&mut self, shared: &mut Shared) -> Next {
+        match self.waiting {
+            Waiting::Head | Waiting::Body => {
+                log::debug!("Request timed out from ip={}", Ip(&self.peer));
+                self.answer_error(408, "");
+                self.advance(shared)
+            }
+            _ => Next::Close,
+        }
+    }
+
+    /// The worker stops: ends the connection if nothing of a request has arrived. The socket is asked for the last time.
+    pub(super) fn finish_up(&mut self, shared: &mut Shared) -> Next {
+        self.readiness.readable = true;
+        self.waiting = Waiting::Nothing;
+        self.advance(shared)
+    }
+
+    /// Waits for at most `limit`, counted from the moment it began to wait for this or last made progress.
+    fn wait(&mut self, waiting: Waiting, limit: Duration, now: Time) -> Next {
+        if self.waiting != waiting || (self.progress && waiting.allows_for_progress()) {
+            self.waiting = waiting;
+            self.deadline = Some(now + limit);
+        }
+        Next::Wait
+    }
+
+    fn answer_error(&mut self, status: u16, detail: &str) {
+        let mut response = Vec::new();
+        encode_error(status, detail, &date::now(), &mut response);
+        self.output.push(&response);
+        self.phase = Phase::Draining(After::Linger);
+    }
+
+    fn drain(&mut self, after: After, shared: &mut Shared) -> Option<Next> {
+        match self.flush() {
+            Ok(true) => {}
+            Ok(false) => return Some(self.wait(Waiting::Output, shared.config.write_timeout, shared.now)),
+            Err(_) => return Some(Next::Close),
+        }
+        match after {
+            After::Close => return Some(Next::Close),
+            After::NextRequest => self.phase = Phase::Head,
+            After::Linger => {
+                // It fails if the client has gone, which the next read tells as well.
+                let _ = self.stream.shutdown_write();
+                self.phase = Phase::Lingering(LINGER_BYTES);
+                self.readiness.readable = true;
+            }
+        }
+        None
+    }
+}
+
+/// A client's address as gunicorn's messages show it.
+struct Ip<'a>(&'a Address);
+
+impl std::fmt::Display for Ip<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Address::Inet(address) => write!(formatter, "{}", address.ip()),
+            Address::Unix(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The receiving side of a connection: heads, bodies, what is thrown away, and how long to wait for more.
+//!
+//! Each step returns `None` when the connection is in another phase or has more to work on, and otherwise what is next.
+
+use super::{Connection, Ip, LAST_CALL, LINGER, Next, Phase, Readiness, Shared, Waiting};
+use crate::http::h1::{BodyDecoder, encode_continue, is_between_requests, parse_head};
+use crate::http::{Framing, ProtocolError};
+use crate::log;
+use crate::reactor::body::RequestBody;
+use crate::reactor::input::Fill;
+
+impl Connection {
+    pub(super) fn read_head(&mut self, shared: &mut Shared) -> Option<Next> {
+        if self.work.is_none() && !self.readiness.readable {
+            return Some(self.wait_idle(shared));
+        }
+        let work = self.work.get_or_insert_with(|| shared.pool.take());
+        if work.input.pending().is_empty() {
+            return self.fill(shared);
+        }
+        match parse_head(work.input.pending(), &shared.config.limits, &mut work.head) {
+            Ok(true) => self.accept_head(shared),
+            Ok(false) => self.fill(shared),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// The head is good: what follows is the body.
+    fn accept_head(&mut self, shared: &Shared) -> Option<Next> {
+        let work = self.work.as_mut()?;
+        work.input.accept_head(work.head.len);
+        if work.head.framing == Framing::Length(0) {
+            self.phase = Phase::Ready;
+            return None;
+        }
+        work.decoder = BodyDecoder::with_limit(work.head.framing, shared.config.limits.body);
+        work.body = RequestBody::expecting(work.head.framing);
+        self.phase = Phase::Body;
+        // RFC 9110, section 10.1.1: not needed when the body has begun to arrive.
+        if work.head.expect_continue && work.input.pending().is_empty() {
+            let mut interim = Vec::new();
+            encode_continue(&mut interim);
+            self.output.push(&interim);
+        }
+        None
+    }
+
+    pub(super) fn read_body(&mut self, shared: &mut Shared) -> Option<Next> {
+        if !self.output.is_empty() && self.flush().is_err() {
+            return Some(Next::Close);
+        }
+        let work = self.work.as_mut()?;
+        let decoded = match work.decoder.decode(work.input.pending_mut()) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.refuse(&error),
+        };
+        let data = work.input.pending().get(decoded.data).unwrap_or_default();
+        let stored = work.body.append(data, &shared.config.temp_dir);
+        work.input.discard(decoded.consumed);
+        if let Err(error) = stored.and_then(|()| if decoded.done { work.body.seal() } else { Ok(()) }) {
+            log::error!("Cannot keep a request body in {}: {error}", shared.config.temp_dir.display());
+            self.answer_error(500, "");
+            return None;
+        }
+        if decoded.done {
+            self.phase = Phase::Ready;
+            return None;
+        }
+        self.fill(shared)
+    }
+
+    /// Reads once.
+    fn fill(&mut self, shared: &mut Shared) -> Option<Next> {
+        if !self.readiness.readable {
+            return Some(self.wait_for_input(shared));
+        }
+        let filled = self.work.as_mut()?.input.fill(&mut self.stream);
+        match filled {
+            Ok(Fill::Some) => self.progress = true,
+            Ok(Fill::Drained) => {
+                self.progress = true;
+                self.readiness.readable = self.readiness.hung_up;
+            }
+            Ok(Fill::Blocked) => self.readiness = Readiness::default(),
+            Ok(Fill::End) => return self.end_of_input(),
+            Ok(Fill::Full) => self.answer_error(431, ""),
+            Err(_) => return Some(Next::Close),
+        }
+        None
+    }
+
+    fn wait_for_input(&mut self, shared: &mut Shared) -> Next {
+        let config = &shared.config;
+        if self.phase == Phase::Body {
+            return self.wait(Waiting::Body, config.body_timeout, shared.now);
+        }
+        if self.is_between_requests() {
+            return self.wait_idle(shared);
+        }
+        self.wait(Waiting::Head, config.head_timeout, shared.now)
+    }
+
+    /// Waits for the first byte of a request, with as little memory as possible.
+    fn wait_idle(&mut self, shared: &mut Shared) -> Next {
+        if let Some(work) = self.work.take_if(|work| work.input.pending().is_empty()) {
+            shared.pool.give(work);
+        }
+        match (self.is_used, shared.closing) {
+            (true, true) => Next::Close,
+            (true, false) => self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now),
+            (false, true) => self.wait(Waiting::FirstByte, LAST_CALL, shared.now),
+            (false, false) => self.wait(Waiting::FirstByte, shared.config.head_timeout, shared.now),
+        }
+    }
+
+    fn is_between_requests(&self) -> bool {
+        self.phase == Phase::Head && self.work.as_ref().is_none_or(|work| is_between_requests(work.input.pending()))
+    }
+
+    /// The client has ended its side before the request was whole. To a head that is cut short nobody waits for an
+    /// answer; a body that is cut short is a bad message (RFC 9112, section 8).
+    fn end_of_input(&mut self) -> Option<Next> {
+        if self.phase == Phase::Head {
+            return Some(Next::Close);
+        }
+        log::warning!("Invalid request from ip={}: the body ends too early", Ip(&self.peer));
+        self.answer_error(400, "");
+        None
+    }
+
+    /// Answers a bad message; nothing that follows is read as a request.
+    fn refuse(&mut self, error: &ProtocolError) -> Option<Next> {
+        log::warning!("Invalid request from ip={}: {error}", Ip(&self.peer));
+        self.answer_error(error.status(), error.rule());
+        None
+    }
+
+    /// Throws away what still comes.
+    pub(super) fn linger(&mut self, left: usize, shared: &mut Shared) -> Option<Next> {
+        if !self.readiness.readable {
+            return Some(self.wait(Waiting::Close, LINGER, shared.now));
+        }
+        let input = &mut self.work.get_or_insert_with(|| shared.pool.take()).input;
+        input.clear();
+        let filled = input.fill(&mut self.stream);
+        let left = left.saturating_sub(input.pending().len());
+        match filled {
+            Ok(Fill::Some | Fill::Drained) if left > 0 => self.phase = Phase::Lingering(left),
+            Ok(Fill::Blocked) => self.readiness = Readiness::default(),
+            _ => return Some(Next::Close),
+        }
+        None
+    }
+}

@@ -1,0 +1,171 @@
+//! What a connection has received and nobody has consumed yet.
+//!
+//! One message at a time lies in the buffer: its head, which stays until the response is done, then bytes of its body,
+//! which leave as they are decoded, then whatever the client sent ahead (pipelining).
+
+use std::io::{self, Read};
+
+/// Bytes of a fresh buffer: a usual head, and a form with it, in one read.
+const INITIAL_BYTES: usize = 16 * 1024;
+
+/// Bytes that a buffer never exceeds: the longest head that can be received, whatever the settings allow.
+pub(super) const MAX_BYTES: usize = 1024 * 1024;
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fill {
+    /// Bytes, and the socket had more to give, perhaps.
+    Some,
+    /// Bytes, all that the socket had (a short read, epoll(7)).
+    Drained,
+    /// Nothing for now.
+    Blocked,
+    /// The client has ended its side.
+    End,
+    /// No room: the head is longer than the buffer may become.
+    Full,
+}
+
+/// The receive buffer. `bytes` is always initialised in full, so that it can be handed to read(2).
+#[derive(Debug)]
+pub(super) struct Input {
+    bytes: Vec<u8>,
+    /// First byte of the message.
+    start: usize,
+    /// First byte that is not part of the accepted head (equals `start` before that).
+    cursor: usize,
+    /// One past the last byte received.
+    end: usize,
+}
+
+impl Input {
+    pub(super) fn new() -> Self {
+        Self { bytes: vec![0; INITIAL_BYTES], start: 0, cursor: 0, end: 0 }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        (self.start, self.cursor, self.end) = (0, 0, 0);
+    }
+
+    /// Whether the buffer has not grown, so that it may be kept for another connection.
+    pub(super) fn is_small(&self) -> bool {
+        self.bytes.len() == INITIAL_BYTES
+    }
+
+    /// The message's head once it is accepted, empty before.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.bytes[self.start..self.cursor]
+    }
+
+    /// Received and not consumed.
+    pub(super) fn pending(&self) -> &[u8] {
+        &self.bytes[self.cursor..self.end]
+    }
+
+    /// Received and not consumed, to be decoded in place.
+    pub(super) fn pending_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.cursor..self.end]
+    }
+
+    /// The first `length` pending bytes are the head: they stay, and what follows is pending.
+    pub(super) fn accept_head(&mut self, length: usize) {
+        self.cursor = (self.start + length).min(self.end);
+    }
+
+    /// Drops the first `length` pending bytes; the head stays where it is.
+    pub(super) fn discard(&mut self, length: usize) {
+        let from = (self.cursor + length).min(self.end);
+        self.bytes.copy_within(from..self.end, self.cursor);
+        self.end -= from - self.cursor;
+    }
+
+    /// The message is done with: what is pending begins the next one.
+    pub(super) fn next_message(&mut self) {
+        self.start = self.cursor;
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    /// Reads once into the free room.
+    pub(super) fn fill(&mut self, stream: &mut impl Read) -> io::Result<Fill> {
+        if self.end == self.bytes.len() && !self.make_room() {
+            return Ok(Fill::Full);
+        }
+        let room = &mut self.bytes[self.end..];
+        match stream.read(room) {
+            Ok(0) => Ok(Fill::End),
+            Ok(length) => {
+                let drained = length < room.len();
+                self.end += length;
+                Ok(if drained { Fill::Drained } else { Fill::Some })
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Fill::Blocked),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes room by moving the message to the front, or by growing.
+    fn make_room(&mut self) -> bool {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.cursor -= self.start;
+            self.start = 0;
+            return true;
+        }
+        let grown = (self.bytes.len() * 2).min(MAX_BYTES);
+        let grows = grown > self.bytes.len();
+        self.bytes.resize(grown, 0);
+        grows
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn filled(mut text: &[u8]) -> Input {
+        let mut input = Input::new();
+        assert_eq!(input.fill(&mut text).unwrap(), Fill::Drained);
+        input
+    }
+
+    #[test]
+    fn the_head_stays_while_the_body_is_consumed() {
+        let mut input = filled(b"HEADbodyNEXT");
+        input.accept_head(4);
+        assert_eq!(input.pending(), b"bodyNEXT");
+        input.discard(4);
+        assert_eq!((input.head(), input.pending()), (&b"HEAD"[..], &b"NEXT"[..]));
+        input.next_message();
+        assert_eq!((input.head(), input.pending()), (&b""[..], &b"NEXT"[..]));
+    }
+
+    #[test]
+    fn pipelined_bytes_move_to_the_front_when_room_is_needed() {
+        let mut input = Input::new();
+        input.fill(&mut &vec![b'a'; INITIAL_BYTES][..]).unwrap();
+        input.accept_head(INITIAL_BYTES - 2);
+        input.next_message();
+        assert_eq!(input.fill(&mut &b"bc"[..]).unwrap(), Fill::Drained);
+        assert_eq!(input.pending(), b"aabc");
+        assert!(input.is_small());
+    }
+
+    #[test]
+    fn it_grows_up_to_its_bound() {
+        let mut input = Input::new();
+        let mut endless = io::repeat(b'x');
+        while input.fill(&mut endless).unwrap() != Fill::Full {}
+        assert_eq!(input.pending().len(), MAX_BYTES);
+        assert!(!input.is_small());
+    }
+
+    #[test]
+    fn the_end_is_told() {
+        assert_eq!(Input::new().fill(&mut &b""[..]).unwrap(), Fill::End);
+    }
+}

@@ -1,0 +1,70 @@
+//! What a connection needs only while a request is on it. Idle connections have none of it, and the few that are
+//! at work share a few of these: so the memory that a request touches is warm, and ten thousand idle clients are cheap.
+
+use super::body::RequestBody;
+use super::input::Input;
+use super::response::Response;
+use crate::http::ParsedHead;
+use crate::http::h1::BodyDecoder;
+
+/// Most of these that are kept for later.
+const KEPT: usize = 32;
+
+/// Longest buffer for response heads that is kept for later, in bytes.
+const KEPT_HEAD_BYTES: usize = 16 * 1024;
+
+/// The state of one request and its response.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) input: Input,
+    pub(super) head: ParsedHead,
+    pub(super) decoder: BodyDecoder,
+    pub(super) body: RequestBody,
+    pub(super) response: Response,
+}
+
+impl Work {
+    fn new() -> Self {
+        let head = ParsedHead::default();
+        Self {
+            input: Input::new(),
+            decoder: BodyDecoder::new(head.framing),
+            head,
+            body: RequestBody::default(),
+            response: Response::default(),
+        }
+    }
+
+    /// The request is done with; bytes of the next one may be there.
+    pub(super) fn next_request(&mut self) {
+        self.input.next_message();
+        self.reset();
+    }
+
+    fn reset(&mut self) {
+        self.head.scan = Default::default();
+        self.body = RequestBody::default();
+        self.response.reset();
+    }
+}
+
+/// Unused ones.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "boxed they come and boxed they go: only the pointer moves")]
+pub(super) struct WorkPool(Vec<Box<Work>>);
+
+impl WorkPool {
+    /// A fresh one.
+    pub(super) fn take(&mut self) -> Box<Work> {
+        self.0.pop().unwrap_or_else(|| Box::new(Work::new()))
+    }
+
+    /// Takes one back.
+    pub(super) fn give(&mut self, mut work: Box<Work>) {
+        if self.0.len() < KEPT && work.input.is_small() && work.response.head_capacity() <= KEPT_HEAD_BYTES {
+            work.input.clear();
+            work.reset();
+            self.0.push(work);
+        }
+    }
+}

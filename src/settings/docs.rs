@@ -1,0 +1,72 @@
+//! Generates `docs/settings.md` from the table.
+
+use std::fmt::Write;
+
+use super::table::{self, missing};
+use super::{Section, Setting};
+
+const HEAD: &str = "# Settings
+
+<!-- Generated from src/settings/table; do not edit. -->
+
+A setting is given, from the weakest to the strongest, by its default, by an environment variable, by the config file
+(`gunicorn.conf.py` or `gunicorn.toml`), by `GUNICORN_CMD_ARGS` (flags, separated as in a shell), or by a flag.
+`gunicorn-rs --print-config` shows each value and where it came from.
+";
+
+/// The whole page, in Markdown.
+pub fn markdown() -> String {
+    let mut page = HEAD.to_owned();
+    let mut section: Option<Section> = None;
+    for setting in table::all() {
+        if section.replace(setting.section) != Some(setting.section) {
+            let _ = write!(page, "\n## {}\n", setting.section.title());
+        }
+        entry(&mut page, setting);
+    }
+    let names: Vec<_> = missing::names().map(|name| format!("`{name}`")).collect();
+    let _ = write!(
+        page,
+        "\n## Not supported yet\n\nThese settings of gunicorn are refused on the command line, and ignored with a \
+         warning in a config file: {}.\n",
+        names.join(", ")
+    );
+    page
+}
+
+// Writing to a string does not fail: hence the results that are dropped here and above.
+fn entry(page: &mut String, setting: &Setting) {
+    let _ = write!(page, "\n### `{}`\n\n{}\n\n", setting.name, setting.doc);
+    if let Some(flags) = flags(setting) {
+        let _ = writeln!(page, "- Flag: {flags}");
+    }
+    if let Some(variable) = setting.variable {
+        let _ = writeln!(page, "- Environment: `{}`", variable.name);
+    }
+    let _ = writeln!(page, "- Default: {}", setting.default.map_or("not set".to_owned(), |text| format!("`{text}`")));
+    let _ = writeln!(page, "- Allowed: {}", setting.field.allowed());
+    let _ = writeln!(page, "- After a reload, a change takes effect {}", setting.reload);
+}
+
+fn flags(setting: &Setting) -> Option<String> {
+    let short = setting.flags.short.map(|short| format!("-{short}"));
+    let longs = setting.flags.long.iter().map(|long| format!("--{long}"));
+    let value = setting.flags.value;
+    let flags: Vec<_> =
+        short.into_iter().chain(longs).map(|flag| format!("`{}`", format!("{flag} {value}").trim())).collect();
+    (!flags.is_empty()).then(|| flags.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_an_entry_for_each_setting_and_a_heading_for_each_section() {
+        let page = markdown();
+        for setting in table::all() {
+            assert!(page.contains(&format!("\n### `{}`\n", setting.name)), "{}", setting.name);
+            assert_eq!(page.matches(&format!("\n## {}\n", setting.section.title())).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The pool of workers.
+
+use std::time::Duration;
+
+use super::super::field::{Field, Refusal};
+use super::super::narrow::{number, seconds, unless_zero};
+use super::super::setting::{Flags, Reload, Section, Setting, Variable};
+use super::super::worker_kind;
+
+/// The most workers: more would not help any machine, and each has a slot in the scoreboard.
+const MAX_WORKERS: u64 = 2048;
+
+/// The longest time, in seconds: 68 years, what fits an `int` as for gunicorn's own arithmetic.
+const MAX_SECONDS: u64 = i32::MAX as u64;
+
+/// The highest count of requests: what fits the integers of every config format.
+const MAX_COUNT: u64 = i64::MAX as u64;
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "workers",
+        section: Section::WorkerProcesses,
+        flags: Flags::short('w', &["workers"], "INT"),
+        field: Field::Number {
+            max: MAX_WORKERS,
+            get: |settings| Some(settings.workers.into()),
+            set: |settings, value| settings.workers = number(value),
+        },
+        default: Some("1"),
+        variable: Some(Variable { name: "WEB_CONCURRENCY", prefix: "" }),
+        reload: Reload::Live,
+        doc: "The number of workers.
+
+Two to four for each core is a good start. The signals TTIN and TTOU change it while the server runs.",
+    },
+    Setting {
+        name: "worker_class",
+        section: Section::WorkerProcesses,
+        flags: Flags::short('k', &["worker-class"], "KIND"),
+        field: Field::Text {
+            allowed: worker_kind::ALLOWED,
+            get: |settings| Some(settings.worker_class.clone()),
+            set: |settings, value, _| {
+                settings.worker_class = worker_kind::parse(value.ok_or(Refusal::PLAIN)?)?.to_owned();
+                Ok(())
+            },
+        },
+        default: Some("sync"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The kind of worker.
+
+`sync` handles one request at a time.",
+    },
+    Setting {
+        name: "max_requests",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["max-requests"], "INT"),
+        field: Field::Number {
+            max: MAX_COUNT,
+            get: |settings| Some(settings.max_requests.unwrap_or(0)),
+            set: |settings, value| settings.max_requests = unless_zero(value),
+        },
+        default: Some("0"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Requests after which a worker is replaced.
+
+It bounds the harm that an application's memory leak can do. With 0 no worker is replaced for it.",
+    },
+    Setting {
+        name: "max_requests_jitter",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["max-requests-jitter"], "INT"),
+        field: Field::Number {
+            max: MAX_COUNT,
+            get: |settings| Some(settings.max_requests_jitter),
+            set: |settings, value| settings.max_requests_jitter = value,
+        },
+        default: Some("0"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The most requests added at random to `max_requests`.
+
+Each worker draws its own number from 0 to this, so that the workers are not all replaced at the same time.",
+    },
+    Setting {
+        name: "timeout",
+        section: Section::WorkerProcesses,
+        flags: Flags::short('t', &["timeout"], "SECONDS"),
+        field: Field::Number {
+            max: MAX_SECONDS,
+            get: |settings| Some(settings.timeout.map_or(0, |time| time.as_secs())),
+            set: |settings, value| settings.timeout = seconds(value),
+        },
+        default: Some("30"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Seconds after which a silent worker is replaced.
+
+It is killed. A sync worker is silent while the application handles a request; an idle worker is never late. With 0 no
+worker is killed.",
+    },
+    Setting {
+        name: "graceful_timeout",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["graceful-timeout"], "SECONDS"),
+        field: Field::Number {
+            max: MAX_SECONDS,
+            get: |settings| Some(settings.graceful_timeout.as_secs()),
+            set: |settings, value| settings.graceful_timeout = Duration::from_secs(value),
+        },
+        default: Some("30"),
+        variable: None,
+        reload: Reload::Live,
+        doc: "Seconds that a stopping worker has to finish.
+
+A worker that still handles requests after them is killed.",
+    },
+    Setting {
+        name: "keepalive",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["keep-alive"], "SECONDS"),
+        field: Field::Number {
+            max: MAX_SECONDS,
+            get: |settings| settings.keepalive.map(|time| time.as_secs()),
+            set: |settings, value| settings.keepalive = Some(Duration::from_secs(value)),
+        },
+        default: None,
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Seconds to wait for the next request on a connection.
+
+When it is not set, the sync kind closes each connection after the response, as gunicorn's does. With 0 connections are
+always closed.",
+    },
+];

@@ -1,0 +1,138 @@
+//! The reactor under a loop that is not its own, and exchanges that are out for a while.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use gunicorn::net::Listener;
+use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, ResponseHead, Woken};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::server::{Client, LIMIT};
+
+const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fields: &[] };
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn reactor() -> (Reactor, Client) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
+    (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), Client::over(client))
+}
+
+/// Turns without waiting until there is a request, as a foreign loop does.
+fn next(reactor: &mut Reactor) -> Box<Exchange> {
+    let mut poll = Poll::new().unwrap();
+    poll.registry().register(&mut SourceFd(&reactor.as_raw_fd()), Token(0), Interest::READABLE).unwrap();
+    loop {
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        if let Some(exchange) = reactor.next_exchange() {
+            return exchange;
+        }
+        poll.poll(&mut Events::with_capacity(1), Some(LIMIT)).unwrap();
+    }
+}
+
+fn answer(reactor: &mut Reactor, mut exchange: Box<Exchange>, body: &[u8]) {
+    exchange.start(&OK, Some(body.len() as u64)).unwrap();
+    exchange.write(body).unwrap();
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+}
+
+#[test]
+fn its_poll_can_be_watched_by_another_loop() {
+    let (mut reactor, mut client) = reactor();
+    for _ in 0..3 {
+        client.send(REQUEST);
+        let exchange = next(&mut reactor);
+        answer(&mut reactor, exchange, b"foreign");
+        assert_eq!(client.response().text(), "foreign");
+    }
+    assert!(reactor.next_deadline().is_some());
+}
+
+#[test]
+fn what_arrives_while_an_exchange_is_out_is_not_lost() {
+    let (mut reactor, mut client) = reactor();
+    // A connection is known to the poll once it has waited.
+    assert_eq!(reactor.turn(Some(Duration::from_millis(1))).unwrap(), Woken::default());
+    assert!(reactor.next_exchange().is_none());
+    client.send(REQUEST);
+    let first = next(&mut reactor);
+    client.send(REQUEST);
+    assert!(reactor.turn(Some(Duration::ZERO)).is_ok());
+    assert!(reactor.next_exchange().is_none());
+    answer(&mut reactor, first, b"one");
+    let second = reactor.next_exchange().unwrap();
+    answer(&mut reactor, second, b"two");
+    assert_eq!(client.response().text(), "one");
+    assert_eq!(client.response().text(), "two");
+}
+
+#[test]
+fn an_exchange_can_be_answered_on_another_thread() {
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let exchange = next(&mut reactor);
+    let thread = std::thread::spawn(move || {
+        let mut exchange = exchange;
+        exchange.start(&OK, None).unwrap();
+        exchange.write(b"elsewhere").unwrap();
+        exchange.finish().unwrap();
+        exchange
+    });
+    reactor.complete(thread.join().unwrap());
+    assert_eq!(client.response().text(), "elsewhere");
+}
+
+#[test]
+fn an_exchange_tells_about_its_request_and_its_response() {
+    let (mut reactor, mut client) = reactor();
+    client.send("POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nX-Field: value\r\n\r\nx");
+    let mut exchange = next(&mut reactor);
+    assert_eq!((exchange.head().method(), exchange.head().target()), (&b"POST"[..], &b"/a?b"[..]));
+    assert_eq!(exchange.head().fields().last(), Some((&b"X-Field"[..], &b"value"[..])));
+    assert_ne!(exchange.peer(), exchange.local());
+    assert_eq!(exchange.sent(), (0, 0));
+    let bad = [(&b"X-Bad"[..], &b"a\r\nb"[..])];
+    assert!(exchange.start(&ResponseHead { fields: &bad, ..OK }, None).is_err());
+    exchange.start(&OK, Some(3)).unwrap();
+    assert!(!exchange.is_head_sent());
+    exchange.write(b"12345").unwrap();
+    assert!(exchange.is_head_sent());
+    exchange.finish().unwrap();
+    assert_eq!(exchange.sent(), (200, 3));
+    assert!(exchange.response_head().ends_with(b"Content-Length: 3\r\n\r\n"));
+    assert!(exchange.write(b"more").is_err());
+    reactor.complete(exchange);
+    assert_eq!(client.response().text(), "123");
+}
+
+#[test]
+fn an_exchange_that_is_neither_finished_nor_aborted_is_cut() {
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    exchange.start(&OK, None).unwrap();
+    exchange.write(b"abc").unwrap();
+    reactor.complete(exchange);
+    assert!(client.rest().ends_with(b"\r\n\r\n3\r\nabc\r\n"));
+    assert!(reactor.is_empty());
+}
+
+#[test]
+fn a_client_that_has_gone_is_told_to_the_writer() {
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    client.stream.write_all(b"unread").unwrap();
+    drop(client);
+    exchange.start(&OK, None).unwrap();
+    let gone = (0..1000).find_map(|_| exchange.write(&[b'x'; 64 * 1024]).err());
+    assert!(matches!(gone, Some(gunicorn::reactor::ResponseError::Gone)));
+    reactor.complete(exchange);
+    assert!(reactor.is_empty());
+}

@@ -1,0 +1,10 @@
+//! The reactor and the sync kind over real sockets, with a native application.
+
+#![allow(clippy::unwrap_used)]
+
+mod body;
+mod connections;
+mod foreign;
+mod server;
+mod slow;
+mod stop;

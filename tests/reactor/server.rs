@@ -1,0 +1,373 @@
+//! A worker of the sync kind on a thread of the test, and a client for it.
+
+use std::io::{Read, Seek, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use gunicorn::app::App;
+use gunicorn::net::Listener;
+use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, RequestBody, ResponseError, ResponseHead};
+use gunicorn::scoreboard::{Counters, SlotCells};
+use gunicorn::worker::control::{Control, Stop};
+use gunicorn::worker::{WorkerContext, sync};
+
+/// Longer than anything here takes; a test that needs it has failed.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// Answers by its target.
+struct TestApp {
+    slot: Arc<SlotCells>,
+    /// Where two requests that are answered at the same time meet.
+    meeting: Arc<Barrier>,
+}
+
+impl TestApp {
+    fn answer(&self, exchange: &mut Exchange) -> Result<(), ResponseError> {
+        let target = String::from_utf8_lossy(exchange.head().target()).into_owned();
+        let (path, size) = target.split_once('?').unwrap_or((&target, "0"));
+        let size: usize = size.parse().unwrap_or(0);
+        match path {
+            "/echo" => {
+                let body = read(exchange.take_body());
+                respond(exchange, Some(body.len() as u64), &[&body])
+            }
+            "/kind" => {
+                let kind = match exchange.take_body() {
+                    RequestBody::Memory(_) => "memory",
+                    RequestBody::File(..) => "file",
+                };
+                respond(exchange, Some(kind.len() as u64), &[kind.as_bytes()])
+            }
+            "/large" => respond(exchange, Some(size as u64), &[&vec![b'x'; size]]),
+            "/owned" => {
+                exchange.start(&ok(), Some(size as u64))?;
+                exchange.write_owned(Box::new(vec![b'x'; size]))?;
+                exchange.finish()
+            }
+            "/parts" => {
+                let part = vec![b'x'; 64 * 1024];
+                respond(exchange, None, &vec![&part[..]; size / part.len()])
+            }
+            "/owned-parts" => {
+                exchange.start(&ok(), None)?;
+                for _ in 0..4 {
+                    exchange.write_owned(Box::new(vec![b'x'; size / 4]))?;
+                }
+                exchange.finish()
+            }
+            "/file" => {
+                let mut file = tempfile(size);
+                file.rewind().unwrap();
+                exchange.start(&ok(), size.is_multiple_of(2).then_some(size as u64))?;
+                exchange.send_file(file, 0, size as u64)?;
+                exchange.finish()
+            }
+            "/short" => respond(exchange, Some(10), &[b"abc"]),
+            "/cut" => {
+                exchange.start(&ok(), None)?;
+                exchange.write(b"abc")?;
+                exchange.abort();
+                Ok(())
+            }
+            "/nothing" => Ok(()),
+            "/hints" => {
+                exchange.early_hints(&[(b"Link", b"</a.css>; rel=preload")])?;
+                respond(exchange, Some(2), &[b"ok"])
+            }
+            "/replaced" => {
+                exchange.start(&ResponseHead { status: 500, reason: b"Oops", fields: &[] }, None)?;
+                respond(exchange, Some(2), &[b"ok"])
+            }
+            "/meet" => {
+                self.meeting.wait();
+                respond(exchange, Some(2), &[b"ok"])
+            }
+            "/counters" => {
+                let Counters { requests, bytes_sent, connections } = self.slot.counters();
+                let text = format!("{requests} {bytes_sent} {connections}");
+                respond(exchange, Some(text.len() as u64), &[text.as_bytes()])
+            }
+            _ => respond(exchange, Some(5), &[b"hello"]),
+        }
+    }
+}
+
+impl App for TestApp {
+    fn call(&self, mut exchange: Box<Exchange>) -> Box<Exchange> {
+        if self.answer(&mut exchange).is_err() {
+            exchange.abort();
+        }
+        exchange
+    }
+}
+
+fn ok() -> ResponseHead<'static> {
+    ResponseHead { status: 200, reason: b"OK", fields: &[] }
+}
+
+fn respond(exchange: &mut Exchange, length: Option<u64>, parts: &[&[u8]]) -> Result<(), ResponseError> {
+    exchange.start(&ok(), length)?;
+    parts.iter().try_for_each(|part| exchange.write(part))?;
+    exchange.finish()
+}
+
+fn read(body: RequestBody) -> Vec<u8> {
+    match body {
+        RequestBody::Memory(bytes) => bytes,
+        RequestBody::File(mut file, _) => {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            bytes
+        }
+    }
+}
+
+fn tempfile(size: usize) -> std::fs::File {
+    let mut file = gunicorn::sys::tempfile::unnamed(&std::env::temp_dir()).unwrap();
+    file.write_all(&vec![b'f'; size]).unwrap();
+    file
+}
+
+/// What a test changes of the defaults.
+pub(crate) struct Plan {
+    pub(crate) config: ReactorConfig,
+    pub(crate) max_requests: Option<u64>,
+    pub(crate) graceful_timeout: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
+        Self { config, max_requests: None, graceful_timeout: LIMIT }
+    }
+}
+
+impl Plan {
+    pub(crate) fn with(change: impl FnOnce(&mut ReactorConfig)) -> Self {
+        let mut plan = Self::default();
+        change(&mut plan.config);
+        plan
+    }
+}
+
+/// A worker on a thread. It is stopped, and must end well, when this is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    control: &'static Control,
+    wake: std::io::PipeWriter,
+    parent: Option<std::io::PipeWriter>,
+    thread: Option<JoinHandle<i32>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(Plan::default())
+    }
+
+    pub(crate) fn with(plan: Plan) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::on(listener.into(), address, plan)
+    }
+
+    pub(crate) fn on_unix(path: &Path) -> Self {
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        Self::on(listener.into(), SocketAddr::from(([0; 4], 0)), Plan::default())
+    }
+
+    /// Two workers on one listener.
+    pub(crate) fn siblings() -> [Self; 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let meeting = Arc::new(Barrier::new(2));
+        [listener.try_clone().unwrap(), listener]
+            .map(|listener| Self::run(listener.into(), address, Plan::default(), Arc::clone(&meeting)))
+    }
+
+    fn on(listener: OwnedFd, address: SocketAddr, plan: Plan) -> Self {
+        Self::run(listener, address, plan, Arc::new(Barrier::new(1)))
+    }
+
+    fn run(listener: OwnedFd, address: SocketAddr, plan: Plan, meeting: Arc<Barrier>) -> Self {
+        let control: &'static Control = Box::leak(Box::new(Control::new()));
+        let (signals, wake) = pipe();
+        let (orphaned, parent) = pipe();
+        let thread = std::thread::spawn(move || {
+            let slot = Arc::new(SlotCells::default());
+            let mut reactor = Reactor::new(vec![Listener::from_fd(listener).unwrap()], plan.config).unwrap();
+            reactor.watch_signals(signals).unwrap();
+            reactor.watch_parent(orphaned).unwrap();
+            let context = WorkerContext {
+                control,
+                slot: &slot,
+                timeout: None,
+                graceful_timeout: plan.graceful_timeout,
+                max_requests: plan.max_requests,
+                max_requests_jitter: 0,
+                access_log: None,
+            };
+            sync::run(&TestApp { slot: Arc::clone(&slot), meeting }, reactor, context)
+        });
+        Self { address, control, wake, parent: Some(parent), thread: Some(thread) }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn get(&self, target: &str) -> Response {
+        let mut client = self.connect();
+        client.send(&format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        client.response()
+    }
+
+    pub(crate) fn tell(&mut self, stop: Stop) {
+        self.control.stop(stop);
+        // The worker may have ended by itself.
+        let _ = self.wake.write_all(b"!");
+    }
+
+    pub(crate) fn abandon(&mut self) {
+        self.parent = None;
+    }
+
+    /// The worker's exit code, once it has ended.
+    pub(crate) fn join(&mut self) -> i32 {
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.thread.is_some() && !std::thread::panicking() {
+            self.tell(Stop::Quick);
+            assert_eq!(self.join(), 0);
+        }
+    }
+}
+
+/// A pipe whose read end does not block.
+fn pipe() -> (OwnedFd, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    socket2::SockRef::from(&reader).set_nonblocking(true).unwrap();
+    (reader.into(), writer)
+}
+
+/// A response as it was on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().filter_map(|line| line.split_once(": ")).find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// One connection, on which requests are written by hand.
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
+    pending: Vec<u8>,
+}
+
+impl Client {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Self { stream, pending: Vec::new() }
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, pending: Vec::new() }
+    }
+
+    pub(crate) fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn get(&mut self, target: &str) -> Response {
+        self.send(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        self.response()
+    }
+
+    /// The next response; its body is as long as its framing says, and must be whole.
+    pub(crate) fn response(&mut self) -> Response {
+        let head = self.until(b"\r\n\r\n");
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut response = Response { status, head, body: Vec::new() };
+        if let Some(length) = response.header("Content-Length") {
+            response.body = self.exactly(length.parse().unwrap());
+        } else if response.header("Transfer-Encoding").is_some() {
+            response.body = self.chunks();
+        }
+        response
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let size = usize::from_str_radix(self.until(b"\r\n").trim_end(), 16).unwrap();
+            body.extend(self.exactly(size));
+            assert_eq!(self.exactly(2), b"\r\n");
+            if size == 0 {
+                return body;
+            }
+        }
+    }
+
+    /// Everything until the server closes the connection.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.pending);
+        self.stream.read_to_end(&mut rest).unwrap();
+        rest
+    }
+
+    fn until(&mut self, end: &[u8]) -> String {
+        loop {
+            if let Some(at) = self.pending.windows(end.len()).position(|window| window == end) {
+                return String::from_utf8(self.pending.drain(..at + end.len()).collect()).unwrap();
+            }
+            assert!(self.receive(), "closed within: {:?}", String::from_utf8_lossy(&self.pending));
+        }
+    }
+
+    fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.pending.len() < length {
+            assert!(self.receive(), "closed {} bytes too early", length - self.pending.len());
+        }
+        self.pending.drain(..length).collect()
+    }
+
+    fn receive(&mut self) -> bool {
+        let mut bytes = [0; 64 * 1024];
+        let length = self.stream.read(&mut bytes).unwrap();
+        self.pending.extend_from_slice(&bytes[..length]);
+        length > 0
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
