@@ -211,7 +211,8 @@ def test_umask(serve):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may change its user")
 def test_user_and_group(serve):
-    server = serve("--user", "nobody", "--group", "nogroup")
+    # Preloaded, because the interpreter may lie where that user cannot read.
+    server = serve("--preload", "--user", "nobody", "--group", "nogroup")
     server.directory.chmod(0o755)
     server.start(workers=1)
     fact = json.loads(server.get("/process").body)

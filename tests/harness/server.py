@@ -58,7 +58,8 @@ class Server:
     def _environment(self, extra, apps):
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("GUNICORN", "WEB_", "PYTEST", "PYTHON"))}
         inherited.update({MARK: self.mark, "VIRTUAL_ENV": sys.prefix, "HOME": str(self.directory)})
-        inherited["PYTHONDONTWRITEBYTECODE"] = "1"
+        # No byte code of a source that the next line of a test replaces; no order of sets that differs from run to run.
+        inherited.update({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"})
         if apps:
             inherited["PYTHONPATH"] = str(APPS)
         inherited.update(extra)
