@@ -79,11 +79,16 @@ def install(*requirements):
 
 
 def chosen(only):
-    """The servers and scenarios that `--only` leaves; a name that selects none of a sort leaves all of it."""
+    """The servers and scenarios that `--only` leaves; if it names none of a sort, all of that sort are left."""
     parts = [part for part in only.split(",") if part]
     servers, scenarios = available(), list(SCENARIOS)
-    picked = [name for name in servers if name in parts] or [n for n in servers if any(p in n for p in parts)]
+    picked = [name for name in servers if any(selects(part, name, servers) for part in parts)]
     return picked or servers, [name for name in scenarios if name in parts] or scenarios
+
+
+def selects(part, name, names):
+    """Whether `part` is `name`, or else a part of it and nobody else's whole name."""
+    return part == name or (part not in names and part in name)
 
 
 def measure_all(servers, scenarios, module, options, cores):
