@@ -22,7 +22,6 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
         Report::BootFailed { pid, exit, fatal } => {
             log::error!("Worker (pid:{}) {} before it could serve", pid.0, ended(*exit));
             if *fatal {
-                log::error!("Shutting down: Master");
                 log::error!("Reason: {}", boot_failure(*exit));
             }
         }

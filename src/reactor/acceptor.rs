@@ -102,6 +102,11 @@ impl Acceptor {
         }
     }
 
+    /// There may be a connection at every listener.
+    pub(super) fn note_all(&mut self) {
+        self.doors.iter_mut().for_each(|door| door.is_ready = true);
+    }
+
     /// A turn of the poll begins a new row.
     pub(super) fn begin_turn(&mut self) {
         self.rounds = ROUNDS;

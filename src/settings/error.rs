@@ -108,7 +108,9 @@ pub enum SettingError {
         problem: String,
     },
     /// There is nothing to serve.
-    #[error("No application module specified. Give it as an argument (MODULE:CALLABLE), or as wsgi_app in the config file")]
+    #[error(
+        "No application module specified. Give it as an argument (MODULE:CALLABLE), or as wsgi_app in the config file"
+    )]
     NoApplication,
 }
 

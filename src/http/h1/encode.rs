@@ -280,7 +280,7 @@ mod tests {
         assert!(bytes.ends_with("Connection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"), "{bytes}");
         assert_eq!(finish, Finish::KeepAlive);
         let (bytes, _) = encode(GET, 200, &[(b"content-length", b" 3 ")], Some(5), &["hello"]);
-        assert!(bytes.ends_with("\r\nContent-Length: 3\r\n\r\nhel"), "{bytes}");
+        assert!(bytes.ends_with("\r\ncontent-length: 3\r\n\r\nhel"), "{bytes}");
         assert_eq!(bytes.matches("ength").count(), 1);
     }
 
