@@ -31,7 +31,7 @@ fn serve(launch: Launch) -> Result<i32, Failure> {
 }
 
 fn refuse(failure: &Failure) -> i32 {
-    eprintln!("\nError: {}\n", failure.message.trim_end());
+    master::refuse(failure);
     failure.exit_code
 }
 

@@ -5,6 +5,8 @@
 //! ends the build, and nothing that serves is touched. The master drives it: it waits for [`Builder::zygote`] to become readable and for
 //! [`Builder::deadline`].
 
+use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,8 +41,52 @@ pub struct Built {
     pub zygote: Zygote,
     /// Its settings, and where they came from.
     pub resolved: Resolved,
-    /// What it listens on.
+    /// What it listens on, until it serves; then the master has them.
     pub listeners: Vec<Rc<Listener>>,
+    orders: ForkOrders,
+}
+
+/// Orders to fork: so many are under way that neither end of the link can be full of them.
+#[derive(Debug, Default)]
+struct ForkOrders {
+    waiting: VecDeque<u32>,
+    under_way: usize,
+}
+
+/// Most orders to fork that a zygote has not answered.
+const ORDERS_UNDER_WAY: usize = 32;
+
+impl Built {
+    /// Has the zygote fork a worker for the slot.
+    ///
+    /// # Errors
+    /// The zygote has gone.
+    pub fn fork(&mut self, slot: u32) -> io::Result<()> {
+        self.orders.waiting.push_back(slot);
+        self.send_orders()
+    }
+
+    /// Reads one answer, if there is one.
+    pub fn hear(&mut self) -> Heard {
+        let heard = self.zygote.hear();
+        if let Heard::Answer(Answer::Forked { .. } | Answer::ForkFailed { .. }) = heard {
+            self.orders.under_way = self.orders.under_way.saturating_sub(1);
+            if let Err(error) = self.send_orders() {
+                return Heard::End(error.to_string());
+            }
+        }
+        heard
+    }
+
+    fn send_orders(&mut self) -> io::Result<()> {
+        while self.orders.under_way < ORDERS_UNDER_WAY
+            && let Some(slot) = self.orders.waiting.pop_front()
+        {
+            self.zygote.tell(&Order::Fork { slot }, &[])?;
+            self.orders.under_way += 1;
+        }
+        Ok(())
+    }
 }
 
 /// Why a generation could not be built.
@@ -75,6 +121,8 @@ pub enum Goal {
 pub enum Progress {
     /// Wait for the next answer or the deadline.
     Pending,
+    /// The settings are known; call [`Builder::go_on`].
+    Settled,
     /// It is through.
     Built(Box<Built>),
 }
@@ -83,6 +131,7 @@ pub enum Progress {
 enum Step {
     AwaitHello,
     AwaitConfig,
+    Settled,
     Bind { tries: u32, next: Time },
     AwaitLoaded,
     Done,
@@ -142,26 +191,26 @@ impl Builder {
     ///
     /// # Errors
     /// The build is over.
-    pub fn on_readable(&mut self, launch: &Launch, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
+    pub fn on_readable(&mut self, launch: &Launch) -> Result<Progress, Failure> {
         let heard = self.zygote.as_ref().map(Zygote::hear);
         match (heard, &self.step) {
             (Some(Heard::Answer(Answer::Failed { exit_code, message })), _) => Err(Failure { exit_code, message }),
             (Some(Heard::Answer(Answer::Hello { version, origin })), Step::AwaitHello) => {
                 check_version(&version, &origin)?;
-                self.read_config(shared, now)
+                self.read_config()
             }
             (Some(Heard::Answer(Answer::Config { values: defined })), Step::AwaitConfig) => {
                 if let Config::Python(_, values) = &mut self.config {
                     *values = Some(defined);
                 }
                 self.resolved = launch.resolve(&self.config)?;
-                self.settle(shared, now)
+                self.settle()
             }
             (Some(Heard::Answer(Answer::Loaded)), Step::AwaitLoaded) => self.finish(),
             (Some(Heard::Answer(answer)), _) => Err(Failure::new(format!("the zygote said {answer:?} out of turn"))),
-            (Some(Heard::End) | None, _) => {
-                Err(Failure::new("the interpreter ended before it could load the application"))
-            }
+            (Some(Heard::Silence), _) => Ok(Progress::Pending),
+            (Some(Heard::End(why)), _) => Err(Failure::new(why)),
+            (None, _) => Err(Failure::new("there is no zygote")),
         }
     }
 
@@ -176,8 +225,25 @@ impl Builder {
         }
     }
 
-    fn read_config(&mut self, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
-        let Config::Python(source, _) = &self.config else { return self.settle(shared, now) };
+    /// The settings, as far as they are known.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
+    }
+
+    /// Binds, and goes on to load the application; to be called once the settings are known.
+    ///
+    /// # Errors
+    /// The build is over.
+    pub fn go_on(&mut self, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
+        match self.goal {
+            Goal::Serve => self.bind(0, shared, now),
+            Goal::Check => self.load(shared),
+            Goal::Settings => self.finish(),
+        }
+    }
+
+    fn read_config(&mut self) -> Result<Progress, Failure> {
+        let Config::Python(source, _) = &self.config else { return self.settle() };
         let config = match source {
             ConfigSource::Module(name) => PythonConfig::Module(name.clone()),
             ConfigSource::Python(path) | ConfigSource::Toml(path) => PythonConfig::File(path.clone()),
@@ -187,16 +253,12 @@ impl Builder {
         Ok(Progress::Pending)
     }
 
-    /// All settings are known: goes on to what they ask for.
-    fn settle(&mut self, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
+    fn settle(&mut self) -> Result<Progress, Failure> {
         if self.goal != Goal::Settings {
             self.resolved.application().map_err(Failure::new)?;
         }
-        match self.goal {
-            Goal::Serve => self.bind(0, shared, now),
-            Goal::Check => self.load(shared),
-            Goal::Settings => self.finish(),
-        }
+        self.step = Step::Settled;
+        Ok(Progress::Settled)
     }
 
     fn bind(&mut self, tries: u32, shared: Shared<'_>, now: Time) -> Result<Progress, Failure> {
@@ -230,7 +292,7 @@ impl Builder {
         self.step = Step::Done;
         let zygote = self.zygote.take().ok_or_else(|| Failure::new("the generation was finished twice"))?;
         let (resolved, listeners) = (self.resolved.clone(), std::mem::take(&mut self.listeners));
-        Ok(Progress::Built(Box::new(Built { zygote, resolved, listeners })))
+        Ok(Progress::Built(Box::new(Built { zygote, resolved, listeners, orders: ForkOrders::default() })))
     }
 
     fn tell(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use super::build::{Builder, Built, Failure, Goal, Progress, Shared};
 use super::launch::Launch;
+use super::report;
 use crate::sys::shm::Scoreboard;
 use crate::sys::{clock, poll, process};
 
@@ -16,7 +17,7 @@ pub fn check_config(launch: &Launch) -> Result<(), Failure> {
     // Whatever does not load, gunicorn exits with 1 here.
     build(launch, Goal::Check)
         .map_err(|failure| Failure { exit_code: 1, ..failure })
-        .map(|built| built.resolved.warnings.iter().for_each(|warning| eprintln!("Warning: {warning}")))
+        .map(|built| built.resolved.warnings.iter().for_each(|warning| report::say(&format!("Warning: {warning}"))))
 }
 
 /// Each setting with its value and where that came from.
@@ -43,7 +44,11 @@ fn drive(launch: &Launch, builder: &mut Builder) -> Result<Box<Built>, Failure> 
     let shared = Shared { scoreboard: scoreboard.as_fd(), ready: ready.as_fd(), alive: alive.as_fd() };
     while let Some(zygote) = builder.zygote() {
         poll::readable(&[zygote.as_fd()], None).map_err(system)?;
-        if let Progress::Built(built) = builder.on_readable(launch, shared, clock::now())? {
+        let progress = match builder.on_readable(launch)? {
+            Progress::Settled => builder.go_on(shared, clock::now())?,
+            progress => progress,
+        };
+        if let Progress::Built(built) = progress {
             return Ok(built);
         }
     }

@@ -17,10 +17,12 @@ mod signals;
 mod zygote;
 
 pub use check::{check_config, print_config};
+pub use report::refuse;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::arbiter::{Arbiter, Event, Exit, GenerationId, Pid, Slot};
@@ -28,10 +30,11 @@ use crate::scoreboard::SLOTS;
 use crate::sys::process::{self, Ended};
 use crate::sys::shm::Scoreboard;
 use crate::sys::signals::Signals;
-use crate::sys::{clock, poll};
+use crate::sys::{KILL, clock, poll};
 use crate::time::Time;
 use build::{Builder, Built, Failure, Progress, Shared};
 use launch::Launch;
+use listeners::Listener;
 use pidfile::Pidfile;
 use protocol::{Answer, decode_ready};
 use zygote::{Heard, Zygote};
@@ -44,8 +47,13 @@ const ZYGOTE_FAREWELL: Duration = Duration::from_secs(2);
 enum Generation {
     Building(Box<Builder>),
     Built(Box<Built>),
-    /// No longer wanted: the pid of its zygote, until that has been reaped.
-    Retired(i32),
+    /// No longer wanted: kept until its zygote has been reaped, which is ended by force if it does not end by itself.
+    Retired {
+        /// The zygote.
+        pid: i32,
+        /// When it is killed; `None`: it has been.
+        kill_at: Option<Time>,
+    },
 }
 
 impl Generation {
@@ -53,7 +61,7 @@ impl Generation {
         match self {
             Self::Building(builder) => builder.zygote().map(Zygote::pid),
             Self::Built(built) => Some(built.zygote.pid()),
-            Self::Retired(pid) => Some(*pid),
+            Self::Retired { pid, .. } => Some(*pid),
         }
     }
 }
@@ -70,6 +78,8 @@ pub struct Master {
     alive: (OwnedFd, OwnedFd),
     generations: BTreeMap<GenerationId, Generation>,
     serving: Option<GenerationId>,
+    /// Kept here, not in the generation that serves: they outlive its zygote.
+    listeners: Vec<Rc<Listener>>,
     pidfile: Option<Pidfile>,
     events: VecDeque<Event>,
     exit: Option<i32>,
@@ -91,6 +101,7 @@ impl Master {
             alive: process::pipe(true)?,
             generations: BTreeMap::new(),
             serving: None,
+            listeners: Vec::new(),
             pidfile: None,
             events: VecDeque::from([Event::Started]),
             exit: None,
@@ -135,11 +146,12 @@ impl Master {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let builders = self.generations.values().filter_map(|generation| match generation {
+        let generations = self.generations.values().filter_map(|generation| match generation {
             Generation::Building(builder) => builder.deadline(),
-            _ => None,
+            Generation::Built(_) => None,
+            Generation::Retired { kill_at, .. } => *kill_at,
         });
-        builders.chain(self.arbiter.next_deadline()).min()
+        generations.chain(self.arbiter.next_deadline()).min()
     }
 
     /// Turns everything that has happened into events. Ended children are collected first and told last: so what they
@@ -175,6 +187,18 @@ impl Master {
         for id in ids {
             self.advance_build(id);
             self.hear_zygote(id);
+            self.kill_overdue(id);
+        }
+    }
+
+    /// Ends a retired zygote that has not ended by itself: one that hangs, or waits for a thread of the application.
+    fn kill_overdue(&mut self, id: GenerationId) {
+        if let Some(Generation::Retired { pid, kill_at }) = self.generations.get_mut(&id)
+            && kill_at.is_some_and(|at| at <= clock::now())
+        {
+            *kill_at = None;
+            // It fails only when the zygote has ended after all.
+            let _ = process::kill(*pid, KILL);
         }
     }
 
@@ -186,25 +210,39 @@ impl Master {
         let now = clock::now();
         let progress = if builder.deadline().is_some_and(|deadline| deadline <= now) {
             builder.on_deadline(shared, now)
-        } else if builder.zygote().is_some_and(has_news) {
-            builder.on_readable(&self.launch, shared, now)
         } else {
-            return;
+            builder.on_readable(&self.launch)
         };
+        self.made_progress(id, progress);
+    }
+
+    fn made_progress(&mut self, id: GenerationId, progress: Result<Progress, Failure>) {
         match progress {
             Ok(Progress::Pending) => {}
+            Ok(Progress::Settled) => self.go_on_building(id),
             Ok(Progress::Built(built)) => self.generation_built(id, built),
             Err(failure) => self.build_failed(id, &failure),
         }
     }
 
+    /// The settings of a generation are known. A server that starts opens its log and pid file before it binds: another
+    /// one that runs must not be disturbed.
+    fn go_on_building(&mut self, id: GenerationId) {
+        let Some(Generation::Building(mut builder)) = self.generations.remove(&id) else { return };
+        let ready = match self.serving {
+            Some(_) => Ok(()),
+            None => self.take_first_settings(&builder.resolved().settings),
+        };
+        let progress = ready.and_then(|()| builder.go_on(self.shared(), clock::now()));
+        self.generations.insert(id, Generation::Building(builder));
+        self.made_progress(id, progress);
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared { scoreboard: self.scoreboard.as_fd(), ready: self.ready.1.as_fd(), alive: self.alive.0.as_fd() }
+    }
+
     fn generation_built(&mut self, generation: GenerationId, built: Box<Built>) {
-        if self.serving.is_none()
-            && let Err(failure) = self.take_first_settings(&built.resolved.settings)
-        {
-            self.generations.insert(generation, Generation::Built(built));
-            return self.build_failed(generation, &failure);
-        }
         let plan = signals::plan(&built.resolved.settings);
         self.generations.insert(generation, Generation::Built(built));
         self.events.push_back(Event::Built { generation, plan });
@@ -217,10 +255,9 @@ impl Master {
     }
 
     fn hear_zygote(&mut self, generation: GenerationId) {
-        while let Some(Generation::Built(built)) = self.generations.get(&generation)
-            && has_news(&built.zygote)
-        {
-            match built.zygote.hear() {
+        while let Some(Generation::Built(built)) = self.generations.get_mut(&generation) {
+            match built.hear() {
+                Heard::Silence => return,
                 Heard::Answer(Answer::Forked { slot, pid }) => {
                     self.events.push_back(Event::Forked { generation, slot: Slot(slot), pid: Pid(pid) });
                 }
@@ -230,7 +267,7 @@ impl Master {
                     self.events.push_back(Event::ForkFailed { generation, slot: Slot(slot), errno });
                 }
                 // Whatever else a zygote says now, it cannot be relied on any more; its end is told when it is reaped.
-                Heard::Answer(_) | Heard::End => {
+                Heard::Answer(_) | Heard::End(_) => {
                     built.zygote.kill();
                     return self.retire(generation);
                 }
@@ -278,24 +315,23 @@ impl Master {
             if poll::readable(&[self.signals.as_fd()], Some(deadline.since(now))).is_err() {
                 break;
             }
-            while self.signals.next().is_some() {}
+            // An operator who insists is not kept waiting.
+            if std::iter::from_fn(|| self.signals.next()).any(signals::is_quick) {
+                break;
+            }
         }
         for pid in zygotes {
             // It fails only when the zygote has ended after all.
-            let _ = process::kill(pid, libc::SIGKILL);
+            let _ = process::kill(pid, KILL);
         }
     }
 }
 
-/// The link to wait for: a build that waits for its deadline, and a retired zygote, have nothing to say.
+/// The link to wait for: a retired zygote has nothing to say.
 fn listened_link(generation: &Generation) -> Option<BorrowedFd<'_>> {
     match generation {
         Generation::Building(builder) => builder.zygote().map(Zygote::as_fd),
         Generation::Built(built) => Some(built.zygote.as_fd()),
-        Generation::Retired(_) => None,
+        Generation::Retired { .. } => None,
     }
-}
-
-fn has_news(zygote: &Zygote) -> bool {
-    poll::readable(&[zygote.as_fd()], Some(Duration::ZERO)).is_ok_and(|ready| ready.contains(&true))
 }

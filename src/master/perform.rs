@@ -1,16 +1,13 @@
 //! Performing the arbiter's actions.
 
-use std::rc::Rc;
-
 use super::build::{Builder, Built, Failure, Goal};
-use super::listeners::Listener;
 use super::pidfile::Pidfile;
 use super::protocol::Order;
-use super::{Generation, Master, report};
-use crate::arbiter::{Action, Event, GenerationId, Pid, Report, Slot, WorkerSignal};
+use super::{Generation, Master, ZYGOTE_FAREWELL, report};
+use crate::arbiter::{Action, Event, GenerationId, Pid, Slot, WorkerSignal};
 use crate::log;
-use crate::settings::Settings;
-use crate::sys::{process, title};
+use crate::settings::{self, Settings};
+use crate::sys::{clock, process, title};
 
 impl Master {
     pub(super) fn perform(&mut self, action: Action) {
@@ -23,31 +20,16 @@ impl Master {
             Action::ReadDeadlines => self.read_deadlines(),
             Action::ReopenLogs => self.reopen_logs(),
             Action::CloseListeners => self.close_listeners(),
-            Action::Report(told) => self.report(&told),
+            Action::Report(told) => report::write(&told, &self.scoreboard),
             Action::Exit(code) => self.exit = Some(code),
         }
     }
 
-    fn report(&self, told: &Report) {
-        report::write(told, &self.scoreboard);
-        // The end of its link does not end a zygote that hangs.
-        if let Report::ZygoteSilent(generation) = told
-            && let Some(pid) = self.generations.get(generation).and_then(Generation::zygote_pid)
-        {
-            kill(Pid(pid), WorkerSignal::Kill);
-        }
-    }
-
     fn build(&mut self, generation: GenerationId) {
-        match Builder::start(&self.launch, self.listeners(), Goal::Serve) {
+        match Builder::start(&self.launch, self.listeners.clone(), Goal::Serve) {
             Ok(builder) => drop(self.generations.insert(generation, Generation::Building(Box::new(builder)))),
             Err(failure) => self.build_failed(generation, &failure),
         }
-    }
-
-    /// What the generation that serves listens on.
-    fn listeners(&self) -> Vec<Rc<Listener>> {
-        self.serving_generation().map_or_else(Vec::new, |built| built.listeners.clone())
     }
 
     fn serving_generation(&self) -> Option<&Built> {
@@ -58,8 +40,12 @@ impl Master {
     }
 
     fn fork(&mut self, generation: GenerationId, slot: Slot) {
-        let told = match self.generations.get(&generation) {
-            Some(Generation::Built(built)) => built.zygote.tell(&Order::Fork { slot: slot.0 }, &[]),
+        if let Some(cells) = self.scoreboard.slot(slot.0) {
+            // What the slot's former worker has left must not be read as the new one's.
+            cells.reset(None);
+        }
+        let told = match self.generations.get_mut(&generation) {
+            Some(Generation::Built(built)) => built.fork(slot.0),
             _ => Err(std::io::ErrorKind::NotConnected.into()),
         };
         if let Err(error) = told {
@@ -74,30 +60,35 @@ impl Master {
     /// # Errors
     /// Either cannot be had.
     pub(super) fn take_first_settings(&mut self, settings: &Settings) -> Result<(), Failure> {
-        open_logs(settings).map_err(Failure::new)?;
+        log::open(settings).map_err(Failure::new)?;
         log::info!("Starting gunicorn-rs {}", super::protocol::VERSION);
         self.pidfile = settings.pidfile.as_deref().map(Pidfile::create).transpose().map_err(Failure::new)?;
         Ok(())
     }
 
     fn commit(&mut self, generation: GenerationId) {
-        let former = self.serving.replace(generation);
-        let Some(Generation::Built(built)) = self.generations.get(&generation) else { return };
+        let former = self.serving_generation().map(|built| built.resolved.settings.clone());
+        let is_reload = self.serving.replace(generation).is_some();
+        let Some(Generation::Built(built)) = self.generations.get_mut(&generation) else { return };
+        // Those that only older generations have listened on are closed here, and their names removed.
+        self.listeners = std::mem::take(&mut built.listeners);
         let settings = built.resolved.settings.clone();
         built.resolved.warnings.iter().for_each(|warning| log::warning!("{warning}"));
-        if former.is_some() {
+        if let Some(former) = former {
+            settings::diff(&former, &settings).iter().for_each(|change| log::info!("Setting {change}"));
+        }
+        if is_reload {
             self.take_next_settings(&settings);
         }
         title::set(&format!("gunicorn: master [{}]", super::protocol::title(&settings)));
-        self.close_unused(generation);
-        let listening: Vec<String> = self.listeners().iter().map(ToString::to_string).collect();
+        let listening: Vec<String> = self.listeners.iter().map(ToString::to_string).collect();
         log::info!("Listening at: {} ({})", listening.join(","), process::pid());
         log::info!("Using worker: {}", settings.worker_class);
     }
 
     /// A server that runs keeps its log and pid file when the new ones cannot be had.
     fn take_next_settings(&mut self, settings: &Settings) {
-        if let Err(error) = open_logs(settings) {
+        if let Err(error) = log::open(settings) {
             log::error!("{error}; the former log stays in use");
         }
         let current = self.pidfile.as_ref().map(Pidfile::path);
@@ -106,36 +97,29 @@ impl Master {
                 Ok(pidfile) => self.pidfile = pidfile,
                 Err(error) => log::error!("{error}; the former pid file stays"),
             }
-        }
-    }
-
-    /// Closes what only older generations listen on.
-    fn close_unused(&mut self, serving: GenerationId) {
-        let kept = self.listeners();
-        for (id, generation) in &mut self.generations {
-            if let Generation::Built(built) = generation
-                && *id != serving
-            {
-                let unused = std::mem::take(&mut built.listeners);
-                unused.iter().filter(|old| !kept.iter().any(|new| Rc::ptr_eq(old, new))).for_each(|old| old.unlink());
-            }
+        } else if let Some(Err(error)) = self.pidfile.as_ref().map(Pidfile::restore) {
+            log::error!("{error}");
         }
     }
 
     fn close_listeners(&mut self) {
+        self.listeners.clear();
         for generation in self.generations.values_mut() {
             if let Generation::Built(built) = generation {
+                built.listeners.clear();
                 // A zygote that cannot be told is ending, and its listeners with it.
                 let _ = built.zygote.tell(&Order::CloseListeners, &[]);
-                std::mem::take(&mut built.listeners).iter().for_each(|listener| listener.unlink());
             }
         }
     }
 
     pub(super) fn retire(&mut self, generation: GenerationId) {
-        let retired = self.generations.remove(&generation).and_then(farewell);
-        if let Some(pid) = retired {
-            self.generations.insert(generation, Generation::Retired(pid));
+        let kill_at = match self.generations.get(&generation) {
+            Some(Generation::Retired { kill_at, .. }) => *kill_at,
+            _ => Some(clock::now() + ZYGOTE_FAREWELL),
+        };
+        if let Some(pid) = self.generations.remove(&generation).and_then(farewell) {
+            self.generations.insert(generation, Generation::Retired { pid, kill_at });
         }
     }
 
@@ -147,12 +131,8 @@ impl Master {
     }
 
     fn reopen_logs(&mut self) {
-        if let Err(error) = log::error::reopen() {
-            log::error!("{error}");
-        }
-        if let Some(settings) = self.serving_generation().map(|built| built.resolved.settings.clone()) {
-            give_logs(&settings);
-        }
+        // Before the workers are told: a file that is new belongs to their user then, and they can open it.
+        log::reopen();
         for generation in self.generations.values() {
             if let Generation::Built(built) = generation {
                 // A zygote that cannot be told is ending: nothing will be forked from it.
@@ -170,20 +150,7 @@ pub(super) fn farewell(generation: Generation) -> Option<i32> {
             zygote.pid()
         }),
         Generation::Built(built) => Some(built.zygote.pid()),
-        Generation::Retired(pid) => Some(pid),
-    }
-}
-
-fn open_logs(settings: &Settings) -> Result<(), log::OpenError> {
-    log::error::init(&settings.errorlog, settings.loglevel)?;
-    give_logs(settings);
-    Ok(())
-}
-
-/// Lets the workers' user reopen the log.
-fn give_logs(settings: &Settings) {
-    if let Err(error) = log::error::chown_to(settings.user, settings.group) {
-        log::warning!("the error log cannot be given to the workers' user: {error}");
+        Generation::Retired { pid, .. } => Some(pid),
     }
 }
 

@@ -40,18 +40,29 @@ impl Pidfile {
     /// # Errors
     /// A process of the pid that is in the file runs; the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, PidfileError> {
-        let pid = process::pid();
-        match read(path).filter(|&other| other != pid && process::is_alive(other)) {
-            Some(pid) => Err(PidfileError::Running { pid, path: path.to_path_buf() }),
-            None => write(path, pid)
-                .map(|()| Self { path: path.to_path_buf(), pid })
-                .map_err(|error| PidfileError::Write { path: path.to_path_buf(), error }),
-        }
+        let pidfile = Self { path: path.to_path_buf(), pid: process::pid() };
+        pidfile.claim().map(|()| pidfile)
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes the file again if it is not this server's any more: removed, say, by a clean-up of its directory.
+    ///
+    /// # Errors
+    /// As for [`Pidfile::create`].
+    pub fn restore(&self) -> Result<(), PidfileError> {
+        if read(&self.path) == Some(self.pid) { Ok(()) } else { self.claim() }
+    }
+
+    fn claim(&self) -> Result<(), PidfileError> {
+        let path = &self.path;
+        match read(path).filter(|&other| other != self.pid && process::is_alive(other)) {
+            Some(pid) => Err(PidfileError::Running { pid, path: path.clone() }),
+            None => write(path, self.pid).map_err(|error| PidfileError::Write { path: path.clone(), error }),
+        }
     }
 }
 
@@ -73,7 +84,9 @@ fn write(path: &Path, pid: i32) -> io::Result<()> {
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(format!(".{pid}"));
     let temporary = path.with_file_name(name);
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
+    // One from a former process of this pid. What is new cannot be a link that somebody has put there.
+    let _ = fs::remove_file(&temporary);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
     let renamed = writeln!(file, "{pid}").and_then(|()| fs::rename(&temporary, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&temporary);

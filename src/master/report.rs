@@ -1,5 +1,7 @@
 //! The words in which the operator is told what the arbiter has decided.
 
+use std::io::{self, Write};
+
 use crate::arbiter::{Exit, Report};
 use crate::log;
 use crate::scoreboard::InFlight;
@@ -26,7 +28,10 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
             }
         }
         Report::BackOff { delay } => {
-            log::warning!("Workers die as soon as they start: the next one starts in {:.1} s", delay.as_secs_f64());
+            log::warning!(
+                "No worker could be started or kept for long: the next try is in {:.1} s",
+                delay.as_secs_f64()
+            );
         }
         Report::ReloadCancelled(generation) => {
             log::error!("Reload given up: generation {} does not start, the one before serves on", generation.0);
@@ -54,8 +59,18 @@ pub(super) fn build_failure(failure: &Failure, is_reload: bool) {
     if is_reload {
         log::error!("{}", failure.message);
     } else {
-        eprintln!("\nError: {}\n", failure.message.trim_end());
+        refuse(failure);
     }
+}
+
+/// Tells whoever has started the program why it ends.
+pub fn refuse(failure: &Failure) {
+    say(&format!("\nError: {}\n", failure.message.trim_end()));
+}
+
+/// Writes a line to standard error. Nobody is left to be told if that fails.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// How a process ended, as the end of a sentence.

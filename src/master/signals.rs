@@ -35,6 +35,11 @@ pub(super) fn meaning(number: i32) -> Option<Signal> {
     TABLE.iter().find(|row| row.number == number)?.meaning
 }
 
+/// Whether a signal asks for a quick end.
+pub(super) fn is_quick(number: i32) -> bool {
+    matches!(meaning(number), Some(Signal::Int | Signal::Quit))
+}
+
 /// What of the settings the arbiter needs.
 pub(super) fn plan(settings: &Settings) -> Plan {
     Plan { workers: settings.workers, timeout: settings.timeout, graceful_timeout: settings.graceful_timeout }

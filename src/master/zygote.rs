@@ -21,8 +21,10 @@ pub struct Zygote {
 pub enum Heard {
     /// An answer.
     Answer(Answer),
-    /// The zygote has closed its end: it is ending.
-    End,
+    /// Nothing for now.
+    Silence,
+    /// The zygote has closed its end, or says what nobody understands, and why that is the end of it.
+    End(String),
 }
 
 impl Zygote {
@@ -45,16 +47,24 @@ impl Zygote {
     /// Sends an order.
     ///
     /// # Errors
-    /// sendmsg(2); the zygote has gone.
+    /// sendmsg(2); the zygote has gone, or has left so many orders unread that it counts as gone.
     pub fn tell(&self, order: &Order, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.link.send(&serde_json::to_vec(order)?, files)
     }
 
-    /// Reads one answer; the link must be readable.
+    /// Reads one answer, if there is one.
     pub fn hear(&self) -> Heard {
-        let received = self.link.receive().ok().flatten();
-        let answer = received.and_then(|(message, _)| serde_json::from_slice(&message).ok());
-        answer.map_or(Heard::End, Heard::Answer)
+        match self.link.receive() {
+            Ok(Some((message, _))) => match serde_json::from_slice(&message) {
+                Ok(answer) => Heard::Answer(answer),
+                Err(error) => Heard::End(format!("the interpreter's answer cannot be understood: {error}")),
+            },
+            Ok(None) => Heard::End("the interpreter ended before it could load the application".to_owned()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Heard::Silence
+            }
+            Err(error) => Heard::End(format!("the interpreter cannot be heard: {error}")),
+        }
     }
 
     /// Ends it at once.

@@ -22,7 +22,7 @@ pub struct Link(OwnedFd);
 pub type Received = Option<(Vec<u8>, Vec<OwnedFd>)>;
 
 impl Link {
-    /// Both ends of a new channel. The first is closed on exec, the second is inherited by the next child.
+    /// Both ends of a new channel. The first is closed on exec and never waits, the second is inherited by the next child.
     ///
     /// # Errors
     /// socketpair(2)
@@ -30,6 +30,7 @@ impl Link {
         let flags = SockFlag::empty();
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
         super::process::close_on_exec(ours.as_fd())?;
+        socket2::SockRef::from(&ours).set_nonblocking(true)?;
         for end in [&ours, &theirs] {
             setsockopt(end, sockopt::SndBuf, &MESSAGE_BYTES)?;
         }
@@ -49,7 +50,8 @@ impl Link {
     /// Sends one message with files.
     ///
     /// # Errors
-    /// sendmsg(2): `EPIPE` when the other end has gone, `EMSGSIZE` when the message is too long.
+    /// sendmsg(2): `EPIPE` when the other end has gone, `EMSGSIZE` when the message is too long, `WouldBlock` at the end that never
+    /// waits when the other one does not read.
     pub fn send(&self, message: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let raw: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
@@ -62,10 +64,10 @@ impl Link {
         }
     }
 
-    /// Receives one message; waits for it.
+    /// Receives one message; waits for it, unless this is the end that never waits.
     ///
     /// # Errors
-    /// recvmsg(2), `EINTR` included, so that a caller can look at its signals; a message that was cut.
+    /// recvmsg(2), `EINTR` included, so that a caller can look at its signals; `WouldBlock`; a message that was cut.
     pub fn receive(&self) -> io::Result<Received> {
         let mut buffer = vec![0; MESSAGE_BYTES];
         let mut control = cmsg_space!([RawFd; FILES]);
