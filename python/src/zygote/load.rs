@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use pyo3::prelude::*;
 
 use super::Failure;
-use crate::glue::APPS;
+use crate::glue::{APPS, SHARED};
 use crate::logging;
 use crate::wsgi::SERVER_SOFTWARE;
 use gunicorn::log;
@@ -43,7 +43,11 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
     open_logs(py, &order.settings)?;
     title::set(&format!("gunicorn: zygote [{}]", protocol::title(&order.settings)));
     prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
-    let app = if order.preload { Some(preload(py, &order.settings)?) } else { None };
+    let app = if order.preload { Some(load_app(py, &order.settings)?) } else { None };
+    SHARED
+        .module(py)
+        .and_then(|module| module.call_method0("freeze"))
+        .map_err(|error| failure(&super::traceback(py, &error)))?;
     let listeners = files.collect();
     Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, app })
 }
@@ -62,20 +66,8 @@ fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {
     let settings = &order.settings;
     let pythonpath: Vec<&OsStr> = settings.pythonpath.iter().map(|path| path.as_os_str()).collect();
     let arguments = (&order.argv, settings.chdir.as_os_str(), pythonpath, &settings.raw_env, SERVER_SOFTWARE);
+    SHARED.module(py)?.call_method0("load")?;
     APPS.module(py)?.call_method1("prepare", arguments).map(drop)
-}
-
-/// Loads the application for all workers. Its objects are then moved out of the garbage collector's sight: a collection in a worker would
-/// write to their headers, and each page written to is copied (gc.freeze in Python's documentation).
-fn preload(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, Failure> {
-    let app = load_app(py, settings)?;
-    let freeze = || -> PyResult<()> {
-        let gc = py.import("gc")?;
-        gc.call_method0("collect")?;
-        gc.call_method0("freeze").map(drop)
-    };
-    freeze().map_err(|error| failure(&super::traceback(py, &error)))?;
-    Ok(app)
 }
 
 /// Imports the application.
