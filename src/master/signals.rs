@@ -35,8 +35,8 @@ const TABLE: [Row; 11] = [
         number: libc::SIGTERM,
         name: "TERM",
         taken: Taken::As(Signal::Term),
-        master: "ends gracefully: closes the listeners and lets each worker finish what it is in, for `graceful_timeout` \
-                 at most",
+        master: "ends gracefully: closes the listeners and lets each worker finish what it is in, for \
+                 `graceful_timeout` at most",
         worker: "finishes what it is in, for `graceful_timeout` at most, and ends; the master starts another",
     },
     Row {
@@ -46,19 +46,13 @@ const TABLE: [Row; 11] = [
         master: "ends quickly: the workers are told to end at once",
         worker: "ends at once; the master starts another",
     },
-    Row {
-        number: libc::SIGQUIT,
-        name: "QUIT",
-        taken: Taken::As(Signal::Quit),
-        master: "as `INT`",
-        worker: "as `INT`",
-    },
+    Row { number: libc::SIGQUIT, name: "QUIT", taken: Taken::As(Signal::Quit), master: "as `INT`", worker: "as `INT`" },
     Row {
         number: libc::SIGHUP,
         name: "HUP",
         taken: Taken::As(Signal::Hup),
-        master: "reloads: reads the config again, loads the application, and replaces the workers once the new ones are \
-                 ready",
+        master: "reloads: reads the config again, loads the application, and replaces the workers once the new ones \
+                 are ready",
         worker: "the system's default: the worker ends, the master starts another",
     },
     Row {
@@ -97,8 +91,8 @@ const TABLE: [Row; 11] = [
         name: "ABRT",
         taken: Taken::No,
         master: "the system's default: the master ends",
-        worker: "writes the Python stacks of all threads to the error log and ends; the master sends it to a worker that \
-                 is silent for longer than `timeout`",
+        worker: "writes the Python stacks of all threads to the error log and ends; the master sends it to a worker \
+                 that is silent for longer than `timeout`",
     },
 ];
 
