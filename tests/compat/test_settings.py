@@ -76,6 +76,16 @@ def test_values_that_only_we_refuse(serve, difference, args):
         assert f"'{args[1]}' (command line) must be " in server.log()
 
 
+@pytest.mark.parametrize("place", ["flag", "file"])
+def test_settings_that_are_not_there_yet(serve, place):
+    server = serve("--check-config", *(["--threads", 2] if place == "flag" else []))
+    if place == "file":
+        server.write("gunicorn.conf.py", "threads = 2\n")
+    refused = documented(server.kind, "settings-to-come", gunicorn=False, ours=True)
+    assert server.run() == (1 if refused and place == "flag" else 0)
+    assert ("not supported yet" in server.log()) == refused
+
+
 def test_two_config_files(serve):
     server = serve("--check-config")
     server.write("gunicorn.conf.py", "")
