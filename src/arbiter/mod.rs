@@ -136,7 +136,8 @@ impl Arbiter {
         }
     }
 
-    /// Takes notice of an event and says what is to be done, in this order. A `now` before an earlier one counts as that.
+    /// Takes notice of an event and says what is to be done, in this order. A `now` before an earlier one counts as
+    /// that.
     pub fn on_event(&mut self, now: Time, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
         self.note(event);

@@ -11,7 +11,8 @@ pub struct Limits {
     pub field_size: usize,
     /// Longest head, in bytes with the empty line that ends it (beyond: 431).
     pub head: usize,
-    /// Longest body, in bytes without chunked framing; `None`: no bound (beyond: 413, before it is read where possible).
+    /// Longest body, in bytes without chunked framing; `None`: no bound (beyond: 413, before it is read where
+    /// possible).
     pub body: Option<u64>,
 }
 

@@ -1,7 +1,7 @@
 //! HTTP without I/O: bytes in, events out; response in, bytes out. No socket, no clock, no log.
 //!
-//! [`h1`] is the codec of HTTP/1.1; what it accepts is decided by the acceptance policy, once for every worker kind. The types
-//! beside it (heads, limits, errors) are those at which the reactor and the app interfaces meet the codec.
+//! [`h1`] is the codec of HTTP/1.1; what it accepts is decided by the acceptance policy, once for every worker kind.
+//! The types beside it (heads, limits, errors) are those at which the reactor and the app interfaces meet the codec.
 
 mod error;
 pub mod h1;

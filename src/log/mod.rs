@@ -28,8 +28,8 @@ pub enum SetupError {
     Capture(io::Error),
 }
 
-/// Opens both logs for a process that will serve, or fork those that do, and gives their files to the workers' user. To be called
-/// while still privileged.
+/// Opens both logs for a process that will serve, or fork those that do, and gives their files to the workers' user. To
+/// be called while still privileged.
 ///
 /// # Errors
 /// A log cannot be opened, or the format of the access log is none.
@@ -90,7 +90,9 @@ macro_rules! __log_error {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __log_critical {
-    ($($message:tt)+) => { $crate::log::error::write($crate::settings::LogLevel::Critical, format_args!($($message)+)) };
+    ($($message:tt)+) => {
+        $crate::log::error::write($crate::settings::LogLevel::Critical, format_args!($($message)+))
+    };
 }
 
 #[doc(inline)]

@@ -146,8 +146,8 @@ impl Sink {
         self.source().path.is_some()
     }
 
-    /// Writes whole lines with one write(2) (more only when the system takes less, or a pipe has to be waited for). What
-    /// cannot be written is counted as lost.
+    /// Writes whole lines with one write(2) (more only when the system takes less, or a pipe has to be waited for).
+    /// What cannot be written is counted as lost.
     pub fn write(&self, lines: &[u8]) {
         if self.try_write(lines).is_ok() {
             if self.stalled.load(Relaxed) {

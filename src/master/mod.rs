@@ -13,7 +13,7 @@ mod perform;
 pub mod pidfile;
 pub mod protocol;
 mod report;
-mod signals;
+pub mod signals;
 mod zygote;
 
 pub use check::{check_config, print_config};

@@ -21,7 +21,7 @@ pub enum Request {
     Serve,
     /// `--check-config`: check the settings, load the application, exit with 0.
     CheckConfig,
-    /// `--print-config`: print the settings, then as `CheckConfig`.
+    /// `--print-config`: print the settings and exit with 0; the application is not loaded.
     PrintConfig,
     /// `--help`, `--version`, `--completions`, `--man`: print this to standard output and exit with 0.
     Say(String),

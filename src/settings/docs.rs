@@ -14,6 +14,15 @@ A setting is given, from the weakest to the strongest, by its default, by an env
 `gunicorn-rs --print-config` shows each value and where it came from.
 ";
 
+const MISSING: &str = "
+## Not supported yet
+
+These settings of gunicorn are refused on the command line, and ignored with a warning in a config file:
+";
+
+/// The longest line of a list, in bytes.
+const LINE: usize = 120;
+
 /// The whole page, in Markdown.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
@@ -24,14 +33,24 @@ pub fn markdown() -> String {
         }
         entry(&mut page, setting);
     }
-    let names: Vec<_> = missing::names().map(|name| format!("`{name}`")).collect();
-    let _ = write!(
-        page,
-        "\n## Not supported yet\n\nThese settings of gunicorn are refused on the command line, and ignored with a \
-         warning in a config file: {}.\n",
-        names.join(", ")
-    );
+    page.push_str(MISSING);
+    list(&mut page, missing::names());
     page
+}
+
+/// Appends a paragraph of names.
+fn list(page: &mut String, names: impl Iterator<Item = &'static str>) {
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    let mut line = String::new();
+    for word in format!("{}.", names.join(", ")).split(' ') {
+        if line.len() + 1 + word.len() > LINE {
+            let _ = writeln!(page, "{line}");
+            line.clear();
+        }
+        let space = if line.is_empty() { "" } else { " " };
+        let _ = write!(line, "{space}{word}");
+    }
+    let _ = writeln!(page, "{line}");
 }
 
 // Writing to a string does not fail: hence the results that are dropped here and above.

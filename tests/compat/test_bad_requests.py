@@ -52,18 +52,36 @@ def test_refused(server, name):
     assert server.get("/").status == 200
 
 
-REFUSED_OTHERWISE = {
-    "unsupported-version": (f"GET / HTTP/2.0\r\n{HOST}\r\n", 400, 505),
-    "chunked-not-last": (f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked, rot13\r\n\r\n", 501, 400),
-    "two-hosts": ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 200, 400),
-    "fragment-in-target": (f"GET /a#b HTTP/1.1\r\n{HOST}\r\n", 200, 400),
-}
+def coded(codings, body="0\r\n\r\n"):
+    return f"POST /echo HTTP/1.1\r\n{HOST}Transfer-Encoding: {codings}\r\n\r\n{body}"
 
 
-@pytest.mark.parametrize("difference", REFUSED_OTHERWISE)
-def test_refused_on_purpose_with_another_status(server, difference):
-    request, theirs, ours = REFUSED_OTHERWISE[difference]
-    assert server.exchange(request).status == documented(server.kind, difference, gunicorn=theirs, ours=ours)
+REFUSED_OTHERWISE = [
+    ("unsupported-version", f"GET / HTTP/2.0\r\n{HOST}\r\n", 400, 505),
+    ("chunked-not-last", coded("chunked, rot13"), 501, 400),
+    ("two-hosts", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 200, 400),
+    ("fragment-in-target", f"GET /a#b HTTP/1.1\r\n{HOST}\r\n", 200, 400),
+    ("host-required", "GET / HTTP/1.1\r\n\r\n", 200, 400),
+    ("host-syntax", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 200, 400),
+    ("host-syntax", "GET / HTTP/1.1\r\nHost: user@a\r\n\r\n", 200, 400),
+    ("host-syntax", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 200, 400),
+    ("ipv6-zone", "GET / HTTP/1.1\r\nHost: [fe80::1%25eth0]\r\n\r\n", 200, 400),
+    ("foreign-scheme", f"GET ftp://a/ HTTP/1.1\r\n{HOST}\r\n", 200, 400),
+    ("user-information", f"GET http://u:p@a/ HTTP/1.1\r\n{HOST}\r\n", 200, 400),
+    ("connect-authority", f"CONNECT /x HTTP/1.1\r\n{HOST}\r\n", 200, 400),
+    ("coded-body", coded("identity, chunked"), 200, 501),
+    ("coded-body", coded("gzip, chunked"), 200, 501),
+    ("chunk-size-digits", coded("chunked", "00000000000000005\r\nhello\r\n0\r\n\r\n"), 200, 400),
+    ("length-digits", f"POST /unread HTTP/1.1\r\n{HOST}Content-Length: {10**22}\r\n\r\n", 200, 413),
+]
+
+
+@pytest.mark.parametrize("difference, request_, theirs, ours", REFUSED_OTHERWISE)
+def test_refused_on_purpose_with_another_status(server, difference, request_, theirs, ours):
+    with server.connect() as connection:
+        answer = connection.send(request_).ended()
+    status = documented(server.kind, difference, gunicorn=theirs, ours=ours)
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
 
 
 def test_error_page(server):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from harness import documented
+
 DIFFERENT_BY_NATURE = {
     "REMOTE_PORT": "each connection has its own",
     "SERVER_PORT": "each server has its own",
@@ -72,7 +74,7 @@ def test_types_of_the_streams(both):
 
 def test_software_is_named(server):
     name, _, version = json.loads(server.get("/environ").body)["SERVER_SOFTWARE"][1].partition("/")
-    assert name == server.kind
+    assert name == documented(server.kind, "own-name", gunicorn="gunicorn", ours="gunicorn-rs")
     assert version
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness import documented
+
 
 def test_client_asks_to_keep(server):
     response = server.get("/", headers={"Connection": "keep-alive"})
@@ -18,6 +20,35 @@ def test_pipelined_requests_get_one_answer(server):
         connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
         assert connection.response().status == 200
         assert connection.ended() == b""
+
+
+def test_keepalive_setting(serve):
+    server = serve("--keep-alive", 30).start(workers=1)
+    with server.connect() as connection:
+        first = connection.request("GET", "/")
+    expected = documented(server.kind, "sync-keep-alive", gunicorn="close", ours="keep-alive")
+    assert first.get("connection") == expected
+
+
+def test_connection_is_a_list(serve):
+    server = serve("--keep-alive", 30).start(workers=1)
+    # gunicorn's rule is that of its other worker kinds; its sync worker closes anyway.
+    response = server.get("/", headers={"Connection": "x-other, close"})
+    assert response.closed and response.get("connection") == "close"
+
+
+def test_slow_client_holds_nobody_up(serve):
+    server = serve("--timeout", 60).start(workers=1)
+    with server.connect() as slow, server.connect(timeout=1) as other:
+        slow.send("GET / HTTP/1.1\r\nHost: a\r\nX-")
+        # Either server has taken the slow one first: connections are accepted in their order.
+        other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        try:
+            answer = other.response().status
+        except TimeoutError:
+            answer = None
+        assert answer == documented(server.kind, "slow-clients", gunicorn=None, ours=200)
+        assert slow.send("A: 1\r\n\r\n").response().status == 200
 
 
 @pytest.mark.parametrize("nothing", ["", "\r\n", "GET"])

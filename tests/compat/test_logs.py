@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness import Server
+from harness import Server, documented
 
 ERROR_LINE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[(\d+)\] \[(\w+)\] (.*)"
 ACCESS_LINE = (
@@ -109,6 +109,35 @@ class TestAccessLog:
         server.get("/", headers={"User-Agent": 'a" "forged'})
         server.wait_log(r'"a\\"|"a\\x22|a" "forged', "access.log")
         assert server.log("access.log").count("\n") == 1
+
+    @pytest.mark.parametrize("difference, header, atom, theirs, ours", [
+        ("access-log-escapes", ("User-Agent", "caf\xe9\tq"), "a", "caf\xe9\tq", r"caf\xE9\x09q"),
+        ("access-log-escapes", ("User-Agent", "a\\z"), "a", "a\\z", r"a\\z"),
+        ("access-log-basic", ("Authorization", "Basic dXNlcjpwYXNz!!"), "u", "user", "-"),
+    ])
+    def test_values_on_purpose_otherwise(self, serve, difference, header, atom, theirs, ours):
+        server = serve("--access-logfile", "access.log", "--access-logformat", f"<<%({atom})s>>").start(workers=1)
+        server.get("/", headers=[header])
+        value = server.wait_log(r"<<(.*)>>", "access.log")[1]
+        assert value == documented(server.kind, difference, gunicorn=theirs, ours=ours)
+
+    def test_repeated_headers(self, serve):
+        server = serve("--access-logfile", "access.log", "--access-logformat", "<<%({x-a}i)s %({set-cookie}o)s>>")
+        server.start(workers=1)
+        server.get("/headers", headers=[("X-A", "1"), ("X-A", "2")])
+        expected = documented(
+            server.kind, "access-log-repeated", gunicorn="2 b=2; Path=/", ours="1,2 a=1,b=2; Path=/"
+        )
+        assert server.wait_log(r"<<(.*)>>", "access.log")[1] == expected
+
+    def test_format_that_is_json(self, serve):
+        server = serve("--access-logfile", "access.log", "--access-logformat", '{"path": "%(U)s"}').start(workers=1)
+        server.get("/a%0Ab%22")
+        server.wait_log('^{"path": ', "access.log")
+        expected = documented(
+            server.kind, "access-log-json", gunicorn='{"path": "/a\nb\\""}\n', ours='{"path": "/a\\u000ab\\""}\n'
+        )
+        assert server.log("access.log") == expected
 
     def test_refused_requests_are_lines_too(self, serve):
         server = serve("--access-logfile", "access.log").start(workers=1)

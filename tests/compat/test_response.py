@@ -38,6 +38,14 @@ def test_no_body_where_none_is_allowed(server, line):
     assert "content-length" not in response.names()
 
 
+@pytest.mark.parametrize("line", ["100%20Continue", "103%20Early%20Hints"])
+def test_interim_status_is_no_response(server, line):
+    with server.connect() as connection:
+        answer = connection.send(f"GET /status?line={line} HTTP/1.1\r\nHost: a\r\n\r\n").ended()
+    start = line.partition("%")[0].encode()
+    assert answer.split()[1] == documented(server.kind, "interim-status", gunicorn=start, ours=b"500")
+
+
 @pytest.mark.parametrize("target", ["/", "/stream", "/large?size=100000", "/empty"])
 def test_head_has_no_body(server, target):
     response = server.request("HEAD", target)

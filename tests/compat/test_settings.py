@@ -39,6 +39,85 @@ def test_later_layers_win(serve, name, env, config, cmd_args, flag, result):
     assert shown(server, "workers") == result
 
 
+@pytest.mark.parametrize("env, args, name, theirs, ours", [
+    ({"PORT": ""}, (), "bind", "['0.0.0.0:']", "['127.0.0.1:8000']"),
+    ({"WEB_CONCURRENCY": ""}, (), "workers", None, "1"),
+])
+def test_empty_variables(serve, env, args, name, theirs, ours):
+    server = serve("--print-config", *args, bind=None, env=env)
+    expected = documented(server.kind, "empty-variables", gunicorn=theirs, ours=ours)
+    if expected is None:
+        assert server.run() == 1
+    else:
+        assert shown(server, name) == expected
+
+
+def test_overridden_variables_are_not_checked(serve):
+    server = serve("--print-config", "--workers", 2, env={"WEB_CONCURRENCY": "many"})
+    assert server.run() == documented(server.kind, "overridden-variables", gunicorn=1, ours=0)
+
+
+def test_addresses_in_one_value(serve):
+    server = serve("--print-config", bind="127.0.0.1:1,127.0.0.1:2")
+    expected = documented(
+        server.kind, "bind-list", gunicorn="['127.0.0.1:1,127.0.0.1:2']", ours="['127.0.0.1:1', '127.0.0.1:2']"
+    )
+    assert shown(server, "bind") == expected
+
+
+@pytest.mark.parametrize("difference, args", [
+    ("workers-bound", ("--workers", 2049)), ("loglevel-checked", ("--log-level", "loud")),
+    ("worker-kinds", ("--worker-class", "gthread")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
+])
+def test_values_that_only_we_refuse(serve, difference, args):
+    server = serve("--check-config", *args)
+    assert server.run() == documented(server.kind, difference, gunicorn=0, ours=1)
+    if server.ours:
+        assert f"'{args[1]}' (command line) must be " in server.log()
+
+
+@pytest.mark.parametrize("place", ["flag", "file"])
+def test_settings_that_are_not_there_yet(serve, place):
+    server = serve("--check-config", *(["--threads", 2] if place == "flag" else []))
+    if place == "file":
+        server.write("gunicorn.conf.py", "threads = 2\n")
+    refused = documented(server.kind, "settings-to-come", gunicorn=False, ours=True)
+    assert server.run() == (1 if refused and place == "flag" else 0)
+    assert ("not supported yet" in server.log()) == refused
+
+
+def test_two_config_files(serve):
+    server = serve("--check-config")
+    server.write("gunicorn.conf.py", "")
+    server.write("gunicorn.toml", "")
+    assert server.run() == documented(server.kind, "two-config-files", gunicorn=0, ours=1)
+
+
+def test_toml_config(serve):
+    server = serve("--print-config")
+    server.write("gunicorn.toml", "workers = 3\n")
+    assert shown(server, "workers") == documented(server.kind, "toml-config", gunicorn="1", ours="3")
+
+
+def test_printed_settings_have_their_source(serve):
+    server = serve("--print-config", "--workers", 2)
+    source = documented(server.kind, "print-config-source", gunicorn="", ours="  (command line)")
+    assert printed(server)["workers"] == "2" + source
+
+
+def test_printing_settings_loads_no_application(serve):
+    server = serve("--print-config", app="no_such_module:app")
+    assert server.run() == documented(server.kind, "print-config-only", gunicorn=1, ours=0)
+
+
+def test_refused_settings_are_explained(serve):
+    server = serve("--worker", "4")
+    server.run()
+    assert ("did you mean --workers?" in server.log()) == documented(
+        server.kind, "settings-explained", gunicorn=False, ours=True
+    )
+
+
 def test_config_named_by_the_environment(serve):
     server = serve("--print-config", env={"GUNICORN_CMD_ARGS": "--config other.py"})
     server.write("gunicorn.conf.py", "workers = 2\n")
@@ -84,6 +163,11 @@ def test_application_named_by_the_config_file(serve):
 ])
 def test_names_of_applications(serve, app, body):
     assert serve(app=app).start().get("/").body == body
+
+
+def test_application_that_is_an_attribute_of_an_object(serve):
+    server = serve("--check-config", app="os:path.join")
+    assert server.run() == documented(server.kind, "app-attribute-path", gunicorn=1, ours=0)
 
 
 def test_several_addresses(serve):
@@ -228,6 +312,12 @@ def test_reuse_port(serve):
     server = serve("--reuse-port", "--check-config")
     assert server.run() == 0
     assert hasattr(socket, "SO_REUSEPORT")
+
+
+def test_master_is_no_interpreter(serve):
+    server = serve().start(workers=1)
+    master = os.path.basename(os.readlink(f"/proc/{server.pid}/exe"))
+    assert ("python" in master) == documented(server.kind, "no-interpreter-in-master", gunicorn=True, ours=False)
 
 
 def test_workers_end_with_a_closed_listener(serve):

@@ -1,10 +1,11 @@
 """What signals to the master do, and how each way to end it looks from outside."""
 
+import json
 import signal
 
 import pytest
 
-from harness import eventually
+from harness import documented, eventually
 
 
 def waiting_request(server, gate):
@@ -105,6 +106,50 @@ def test_hup_loads_the_application_again(serve):
     assert server.get("/").body == b"two"
 
 
+def test_hup_with_a_broken_config(serve):
+    # gunicorn's worker finds out within its timeout that it has been left behind.
+    server = serve("--timeout", 2)
+    server.write("gunicorn.conf.py", "workers = 1\n")
+    server.start(workers=1)
+    server.write("gunicorn.conf.py", "workers = (\n")
+    server.signal(signal.SIGHUP)
+    if documented(server.kind, "reload-keeps-serving", gunicorn=False, ours=True):
+        server.wait_log("Reload given up")
+        assert server.get("/").status == 200
+    else:
+        assert server.wait_exit() == 1
+
+
+def test_hup_and_preload(serve):
+    server = serve("--preload").start(workers=1)
+    imported = json.loads(server.get("/process").body)["imported_in"]
+    before = server.workers()
+    server.signal(signal.SIGHUP)
+    server.wait_workers(1, without=before)
+    eventually(lambda: server.workers() and not set(server.workers()) & set(before))
+    again = json.loads(server.get("/process").body)["imported_in"] != imported
+    assert again == documented(server.kind, "preload-reload", gunicorn=False, ours=True)
+
+
+def test_hup_waits_for_the_application(serve):
+    gate_line = "import os, time\nwhile not os.path.exists('gate'):\n    time.sleep(0.01)\n"
+    server = serve(app="own:app", apps=False)
+    source = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'%s']\n"
+    server.write("own.py", source % "one")
+    server.start()
+    eventually(lambda: server.get("/").body == b"one")
+    before = server.workers()
+    server.write("own.py", gate_line + source % "two")
+    server.signal(signal.SIGHUP)
+    eventually(lambda: set(server.workers()) - set(before), what="the new worker is loading")
+    if documented(server.kind, "reload-after-ready", gunicorn=False, ours=True):
+        assert server.get("/").body == b"one"
+    else:
+        eventually(lambda: not set(server.workers()) & set(before), what="the old worker is gone")
+    server.path("gate").touch()
+    eventually(lambda: server.get("/").body == b"two")
+
+
 def test_usr1_reopens_the_logs(serve):
     server = serve("--access-logfile", "access.log", "--error-logfile", "error.log", bind="unix:probe.sock")
     server.launch()
@@ -156,6 +201,8 @@ def test_hung_worker_is_replaced(serve):
         server.wait_log(rf"\[CRITICAL\] WORKER TIMEOUT \(pid:{hung}\)")
         server.wait_workers(1, without=[hung])
     assert server.get("/").status == 200
+    told = (" in GET /wait?gate=" in server.log(), 'probe.py", line ' in server.log())
+    assert told == documented(server.kind, "hung-worker-stack", gunicorn=(False, True), ours=(True, True))
 
 
 def test_max_requests_replaces_the_worker(serve):

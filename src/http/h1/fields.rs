@@ -131,7 +131,8 @@ pub(super) fn append_content_length(length: u64, out: &mut Vec<u8>) {
     append_field(b"Content-Length", itoa::Buffer::new().format(length).as_bytes(), out);
 }
 
-/// Those of the application's checked fields that are sent, in its order; its Content-Length, where it is sent at all, once.
+/// Those of the application's checked fields that are sent, in its order; its Content-Length, where it is sent at all,
+/// once.
 pub(super) fn append_fields(fields: &[(&[u8], &[u8])], mut keeps_length: bool, out: &mut Vec<u8>) {
     for &(name, value) in fields {
         let value = trim(value);

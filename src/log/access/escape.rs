@@ -44,8 +44,8 @@ pub(super) fn append_word(line: &mut Vec<u8>, value: &[u8], quoting: Quoting) {
     }
 }
 
-/// Appends a path without its percent-encoding (RFC 3986, section 2.1), as `PATH_INFO` has it. A `%` that is not followed
-/// by two hexadecimal digits stands for itself.
+/// Appends a path without its percent-encoding (RFC 3986, section 2.1), as `PATH_INFO` has it. A `%` that is not
+/// followed by two hexadecimal digits stands for itself.
 pub(super) fn append_decoded(line: &mut Vec<u8>, mut path: &[u8], quoting: Quoting) {
     while let Some(percent) = memchr::memchr(b'%', path) {
         let (before, rest) = path.split_at(percent);

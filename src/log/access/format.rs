@@ -1,7 +1,7 @@
 //! The access log format: Python's `%`-formatting with named values, read once and then only followed.
 //!
-//! Writing a line appends to the caller's buffer; nothing is allocated (a Basic user name apart), and whatever the values
-//! hold, the result is one line. A format that is a JSON object gets its values quoted as JSON.
+//! Writing a line appends to the caller's buffer; nothing is allocated (a Basic user name apart), and whatever the
+//! values hold, the result is one line. A format that is a JSON object gets its values quoted as JSON.
 
 use super::atom::Atom;
 use super::escape::{self, Quoting};

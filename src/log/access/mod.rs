@@ -1,7 +1,7 @@
 //! The access log of this process: a line for each request that has been answered, in the operator's format.
 //!
-//! Global like the error log, and opened once: workers inherit it from their zygote. A line is formatted into a buffer of
-//! its thread and written by one write(2); there is no lock and nothing is held back, so a killed worker loses none.
+//! Global like the error log, and opened once: workers inherit it from their zygote. A line is formatted into a buffer
+//! of its thread and written by one write(2); there is no lock and nothing is held back, so a killed worker loses none.
 
 mod atom;
 mod basic;

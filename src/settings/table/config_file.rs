@@ -62,7 +62,8 @@ arguments, as in `myapp:create_app(\"production\", debug=True)`.",
         reload: Reload::RespawnWorkers,
         doc: "The Python interpreter that runs the application.
 
-Without it, the interpreter of the active virtual environment (`VIRTUAL_ENV`), else `python3` of the `PATH`. It has no
-effect in `gunicorn.conf.py`, which this interpreter executes.",
+Without it, the interpreter of the virtual environment that gunicorn-rs is installed in, else of the active one
+(`VIRTUAL_ENV`), else the one beside gunicorn-rs, else `python3` of the `PATH`. It has no effect in
+`gunicorn.conf.py`, which this interpreter executes.",
     },
 ];
