@@ -1,7 +1,8 @@
 //! One request and its response, checked out of the reactor while the application runs.
 //!
 //! Whoever runs the application writes the response through it, straight to the socket; what the socket does not take
-//! is left to the reactor, so that a slow client holds nobody as long as the response fits [`OUTPUT_BYTES`].
+//! is left to the reactor, so that a slow client holds nobody as long as the response fits [`OUTPUT_BYTES`]. Only an
+//! application that makes a body part by part, without telling its length, is held to its client's pace.
 
 use std::fs::File;
 use std::io;
@@ -244,6 +245,24 @@ impl Exchange {
     /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
     pub fn make_room(&mut self) -> Result<(), ResponseError> {
         while self.is_full() {
+            self.wait_for_client()?;
+        }
+        self.check_open()
+    }
+
+    /// Whether an application that makes the body part by part has to wait before it makes the next one: of those that
+    /// it has given something is still here (PEP 3333, "Buffering and Streaming"). Not so when the body is
+    /// complete: then nothing depends on what the application does next.
+    pub fn is_behind(&self) -> bool {
+        !self.connection.output.is_empty() && !self.work.response.encoder.is_body_complete()
+    }
+
+    /// Waits until the client has been sent all there is, if [`Self::is_behind`].
+    ///
+    /// # Errors
+    /// As [`Self::make_room`].
+    pub fn catch_up(&mut self) -> Result<(), ResponseError> {
+        while self.is_behind() {
             self.wait_for_client()?;
         }
         self.check_open()

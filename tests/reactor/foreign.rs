@@ -165,3 +165,40 @@ fn the_time_of_a_slow_client_is_not_the_applications() {
     }
     assert_eq!(reader.join().unwrap(), 32 * 1024 * 1024);
 }
+
+#[test]
+fn a_part_of_unknown_rest_is_waited_for() {
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    exchange.start(&OK, None).unwrap();
+    while !exchange.is_behind() {
+        exchange.write_owned(Box::new([b'x'; 1024 * 1024])).unwrap();
+    }
+    let reader = std::thread::spawn(move || (client.response().body.len(), client));
+    exchange.catch_up().unwrap();
+    assert!(!exchange.is_behind());
+    let sent = exchange.sent().1;
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+    assert_eq!(reader.join().unwrap().0 as u64, sent);
+}
+
+#[test]
+fn a_body_that_is_complete_is_left_to_the_reactor() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    exchange.start(&OK, Some(LENGTH as u64)).unwrap();
+    exchange.write_owned(Box::new(vec![b'x'; LENGTH])).unwrap();
+    assert!(exchange.is_full() && !exchange.is_behind());
+    exchange.catch_up().unwrap();
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+    let reader = std::thread::spawn(move || (client.response().body.len(), client));
+    while !reader.is_finished() {
+        reactor.turn(Some(Duration::from_millis(10))).unwrap();
+    }
+    assert_eq!(reader.join().unwrap().0, LENGTH);
+}

@@ -156,6 +156,37 @@ def endless(environ, start_response):
     return body()
 
 
+def await_file(name):
+    """Waits until a file of this name is there, for some seconds."""
+    end = time.monotonic() + 10
+    while not os.path.exists(name) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.remove(name)
+
+
+def paced(environ, start_response):
+    """Makes the second part only when it is told to, by a file: the first one must have left by itself."""
+    start_response("200 OK", list(TEXT))
+    yield b"\0" * 900_000
+    await_file("go")
+    yield b"end"
+
+
+def paced_write(environ, start_response):
+    """As `paced`, by `write()`."""
+    write = start_response("200 OK", list(TEXT))
+    write(b"\0" * 900_000)
+    await_file("go")
+    write(b"end")
+    return []
+
+
+def announced(environ, start_response):
+    """A generator of one part, whose length is in the head."""
+    start_response("200 OK", [*TEXT, ("Content-Length", "20000000")])
+    yield b"x" * 20_000_000
+
+
 def endless_write(environ, start_response):
     """As `endless`, by `write()`."""
     write = start_response("200 OK", list(TEXT))

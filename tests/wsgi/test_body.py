@@ -70,6 +70,24 @@ def test_the_client_goes(server, path, noted):
     assert f"Error handling request GET {path}" not in server.log()
 
 
+@pytest.mark.parametrize("path", ["/paced", "/paced-write"])
+def test_each_part_leaves_before_the_next_is_made(server, path):
+    with server.connect() as connection:
+        connection.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+        zeros = 0
+        while zeros < 900_000:
+            zeros += connection.socket.recv(65536).count(0)
+        server.path("go").touch()
+        while not connection.buffer.endswith(b"end\r\n0\r\n\r\n"):
+            connection.buffer += connection.socket.recv(65536)
+
+
+def test_a_complete_body_holds_nobody(server):
+    with server.connect() as slow:
+        slow.send("GET /announced HTTP/1.1\r\nHost: a\r\n\r\n").head()
+        assert server.get("/").body == b"hello"
+
+
 def test_wsgiref_finds_nothing_wrong(server):
     assert server.request("POST", "/validated", body=b"a\nb\nc\nd").body == b"valid a\nb\nc\nd"
     server.wait_log("^validated$")

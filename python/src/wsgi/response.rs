@@ -44,7 +44,7 @@ pub(super) struct Sending {
     pub(super) gone: bool,
 }
 
-/// Why a response did not proceed.
+/// Why a response does not go on.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error("the application has not called start_response")]
@@ -95,20 +95,47 @@ impl Sending {
         Ok(())
     }
 
-    /// Takes the next step of the response, once it has been started and the client has taken enough of what was sent
-    /// before. Notes it when the client has gone.
-    fn proceed(
+    /// Takes the next step of the response, once the client has taken enough of what was sent before.
+    fn step(
         &mut self,
         py: Python<'_>,
-        body_length: Option<u64>,
         step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError>,
     ) -> Result<(), SendError> {
-        self.open(body_length)?;
         let exchange = &mut *self.exchange;
         let room = if exchange.is_full() { ffi::detached(py, || exchange.make_room()) } else { Ok(()) };
         let result = room.and_then(|()| step(exchange));
+        self.note(result)
+    }
+
+    /// Notes it when the client has gone.
+    fn note(&mut self, result: Result<(), ResponseError>) -> Result<(), SendError> {
         self.gone |= matches!(result, Err(ResponseError::Gone));
         Ok(result?)
+    }
+
+    /// Sends a part of the body.
+    fn send(&mut self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> Result<(), SendError> {
+        self.open(body_length)?;
+        let bytes = part.as_bytes();
+        if bytes.len() < LARGE {
+            return self.step(part.py(), |exchange| exchange.write(bytes));
+        }
+        let owned = Box::new(PyBackedBytes::from(part.clone()));
+        self.step(part.py(), |exchange| exchange.write_owned(owned))
+    }
+
+    /// Waits until the client has all there is, before the application makes more (PEP 3333, "Buffering and Streaming").
+    fn catch_up(&mut self, py: Python<'_>) -> Result<(), SendError> {
+        let exchange = &mut *self.exchange;
+        let result = if exchange.is_behind() { ffi::detached(py, || exchange.catch_up()) } else { Ok(()) };
+        self.note(result)
+    }
+
+    /// Ends the response.
+    fn finish(&mut self, body_length: Option<u64>) -> Result<(), SendError> {
+        self.open(body_length)?;
+        let result = self.exchange.finish();
+        self.note(result)
     }
 }
 
@@ -153,12 +180,16 @@ impl Response {
     /// # Errors
     /// `BrokenPipeError` when the client has gone; `AssertionError` when there is no head yet.
     pub(super) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
-        let bytes = part.as_bytes();
-        if bytes.len() < LARGE {
-            return self.send_copied(part.py(), bytes, body_length);
-        }
-        let owned = Box::new(PyBackedBytes::from(part.clone()));
-        self.with(|sending| sending.proceed(part.py(), body_length, |exchange| exchange.write_owned(owned)))??;
+        self.with(|sending| sending.send(part, body_length))??;
+        Ok(())
+    }
+
+    /// As `send`, of a part that the application may add to: when this returns, all of it has gone to the client.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_through(&self, part: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.with(|sending| sending.send(part, None).and_then(|()| sending.catch_up(part.py())))??;
         Ok(())
     }
 
@@ -167,7 +198,10 @@ impl Response {
     /// # Errors
     /// As `send`.
     pub(super) fn send_copied(&self, py: Python<'_>, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.proceed(py, body_length, |exchange| exchange.write(bytes)))??;
+        self.with(|sending| {
+            sending.open(body_length)?;
+            sending.step(py, |exchange| exchange.write(bytes))
+        })??;
         Ok(())
     }
 
@@ -177,7 +211,7 @@ impl Response {
     /// As `send`.
     pub(super) fn send_whole(&self, body: &Bound<'_, PyBytes>) -> PyResult<()> {
         self.send(body, Some(body.as_bytes().len() as u64))?;
-        self.finish(body.py(), None)
+        self.finish(None)
     }
 
     /// Sends the file's bytes from `offset` on, and tells their number where the application has not.
@@ -186,7 +220,8 @@ impl Response {
     /// As `send`.
     pub(super) fn send_file(&self, py: Python<'_>, file: File, offset: u64, length: u64) -> PyResult<()> {
         self.with(|sending| {
-            sending.proceed(py, Some(length), |exchange| ffi::detached(py, || exchange.send_file(file, offset, length)))
+            sending.open(Some(length))?;
+            sending.step(py, |exchange| ffi::detached(py, || exchange.send_file(file, offset, length)))
         })??;
         Ok(())
     }
@@ -195,8 +230,8 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.proceed(py, body_length, Exchange::finish))??;
+    pub(super) fn finish(&self, body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.finish(body_length))??;
         Ok(())
     }
 }
@@ -205,7 +240,7 @@ impl Response {
 impl Response {
     /// The `write` callable of PEP 3333.
     fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.send(body_part(data)?, None)
+        self.send_through(body_part(data)?)
     }
 
     /// `wsgi.early_hints`: sends a 103 with these fields, unless the response has started or the client is too old.

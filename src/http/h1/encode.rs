@@ -207,6 +207,15 @@ impl Encoder {
         self.keep_alive
     }
 
+    /// Whether the body needs no more bytes: all that Content-Length announces are there, or there is to be none.
+    pub fn is_body_complete(&self) -> bool {
+        match self.framing {
+            Some(Framing::Length(total)) => self.sent >= total,
+            Some(Framing::Bodiless) => true,
+            Some(Framing::Chunked | Framing::UntilClose) | None => false,
+        }
+    }
+
     /// Bytes of body that count as sent, without framing.
     pub fn body_bytes(&self) -> u64 {
         self.sent
