@@ -89,6 +89,19 @@ def empty_then_replaced(environ, start_response):
     return body()
 
 
+def empty_write(environ, start_response):
+    """Writes nothing, then gives another head or fails: nothing has been sent."""
+    write = start_response("200 OK", list(TEXT))
+    write(b"")
+    if option(environ, "fail"):
+        raise ValueError("after an empty write")
+    try:
+        raise ValueError
+    except ValueError:
+        start_response("503 Replaced", list(TEXT), sys.exc_info())
+    return [b"replaced"]
+
+
 class Bytes(bytes):
     """A subclass of `bytes`."""
 

@@ -45,6 +45,12 @@ def test_an_empty_part_does_not_send_the_head(server):
     assert (response.status, response.reason, response.body) == (503, "Replaced", b"replaced")
 
 
+def test_an_empty_write_does_not_send_the_head(server):
+    response = server.get("/empty-write")
+    assert (response.status, response.reason, response.body) == (503, "Replaced", b"replaced")
+    assert server.get("/empty-write?fail=1").status == 500
+
+
 def test_unusual_types(server):
     response = server.get("/unusual-types")
     assert (response.get("x-a"), response.get("x-b"), response.body) == ("1", "2", b"unusual")

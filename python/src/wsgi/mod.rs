@@ -55,7 +55,7 @@ use environ::{EnvironError, Environs};
 use errors::ErrorStream;
 use file::FileWrapper;
 use kit::Kit;
-use response::{Sending, Stage};
+use response::Sending;
 
 /// What the environ says about the server.
 #[derive(Debug, Clone)]
@@ -164,10 +164,7 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
         return sending.exchange.abort();
     }
     report::failure(py, sending.exchange.head(), error);
-    match sending.stage {
-        Stage::Started => sending.exchange.abort(),
-        Stage::Waiting | Stage::Given | Stage::Encoded => sending.exchange.refuse(500, ""),
-    }
+    sending.exchange.refuse(500, "");
 }
 
 /// The application cannot be entered with this request.

@@ -23,12 +23,10 @@ const LARGE: usize = 16 * 1024;
 pub(super) enum Stage {
     /// `start_response` has not been called.
     Waiting,
-    /// The application has given the head, and may still replace it. It is started when the body's length may be known.
+    /// The application has given the head. It is encoded when the body's length may be known.
     Given,
-    /// As `Given`, but the head tells the length itself and is started.
+    /// As `Given`, and the head is encoded. It can be replaced until it has left.
     Encoded,
-    /// The head is started for good; it may have left.
-    Started,
 }
 
 /// A response on its way.
@@ -72,24 +70,20 @@ impl Sending {
         match self.stage {
             Stage::Waiting => return Err(SendError::NoHead),
             Stage::Given => self.head.start(&mut self.exchange, body_length)?,
-            Stage::Encoded | Stage::Started => {}
+            Stage::Encoded => {}
         }
-        self.stage = Stage::Started;
+        self.stage = Stage::Encoded;
         Ok(())
     }
 
     /// Takes the application's head, instead of an earlier one.
     fn give(&mut self, head: Head) -> Result<(), SendError> {
-        self.stage = match self.stage {
-            Stage::Started => return Ok(()),
-            _ if head.has_length() => {
-                head.start(&mut self.exchange, None)?;
-                Stage::Encoded
-            }
-            _ => {
-                head.check()?;
-                Stage::Given
-            }
+        self.stage = if head.has_length() {
+            head.start(&mut self.exchange, None)?;
+            Stage::Encoded
+        } else {
+            head.check()?;
+            Stage::Given
         };
         self.head = head;
         Ok(())
@@ -290,13 +284,13 @@ impl Start {
         let py = status.py();
         let response = self.response.get();
         let replaces = exc_info.map(|exc_info| exc_info.is_truthy()).transpose()?.unwrap_or(false);
-        let (stage, mut head) = response.with(|sending| match sending.stage {
-            Stage::Waiting => (Stage::Waiting, std::mem::take(&mut sending.head)),
-            stage => (stage, Head::default()),
+        let (stage, is_sent, mut head) = response.with(|sending| match sending.stage {
+            Stage::Waiting => (Stage::Waiting, false, std::mem::take(&mut sending.head)),
+            stage => (stage, sending.exchange.is_head_sent(), Head::default()),
         })?;
         match (stage, exc_info) {
-            (Stage::Started, Some(exc_info)) if replaces => return Err(raised(exc_info)?),
-            (Stage::Given | Stage::Encoded | Stage::Started, _) if !replaces => {
+            (_, Some(exc_info)) if replaces && is_sent => return Err(raised(exc_info)?),
+            (Stage::Given | Stage::Encoded, _) if !replaces => {
                 return Err(PyAssertionError::new_err("Response headers already set!"));
             }
             _ => {}
