@@ -211,6 +211,16 @@ def endless_write(environ, start_response):
         raise
 
 
+def endless_hints(environ, start_response):
+    """As `endless`, by early hints."""
+    try:
+        while True:
+            environ["wsgi.early_hints"]([("Link", "x" * 4096)])
+    except OSError as error:
+        SEEN.append(type(error).__name__)
+        raise
+
+
 def seen(environ, start_response):
     """What was noted, and forgets it."""
     taken, SEEN[:] = list(SEEN), []

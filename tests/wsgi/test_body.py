@@ -68,7 +68,11 @@ def test_a_wrong_second_part_cuts_the_response(server):
     assert (response.status, response.body, response.complete) == (200, b"first", False)
 
 
-@pytest.mark.parametrize("path, noted", [("/endless", "generator closed"), ("/endless-write", "BrokenPipeError")])
+@pytest.mark.parametrize("path, noted", [
+    ("/endless", "generator closed"),
+    ("/endless-write", "BrokenPipeError"),
+    ("/endless-hints", "BrokenPipeError"),
+])
 def test_the_client_goes(server, path, noted):
     with server.connect() as connection:
         connection.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").head()

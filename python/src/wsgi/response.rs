@@ -241,7 +241,7 @@ impl Response {
     fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut hints = Head::default();
         hints.set_hints(headers)?;
-        self.with(|sending| hints.hint(&mut sending.exchange))?.map_err(SendError::from)?;
+        self.with(|sending| sending.step(headers.py(), |exchange| hints.hint(exchange)))??;
         Ok(())
     }
 }
