@@ -49,7 +49,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::ffi;
 pub(crate) use environ::SERVER_SOFTWARE;
 use environ::{EnvironError, Environs};
 use errors::ErrorStream;
@@ -141,8 +140,8 @@ impl App for WsgiApp {
         Python::attach(|py| self.serve(py, exchange))
     }
 
-    fn wait(&self, wait: &mut dyn FnMut()) {
-        Python::attach(|py| ffi::detached(py, wait));
+    fn wait(&self, wait: &mut (dyn FnMut() + Send)) {
+        Python::attach(|py| py.detach(wait));
     }
 
     fn check_signals(&self) -> bool {

@@ -13,7 +13,6 @@ use pyo3::types::PyBytes;
 
 use super::checkout::{Checkout, Unavailable};
 use super::head::Head;
-use crate::ffi;
 
 /// From this size on, in bytes, a part of the body is not copied into the output buffer.
 const LARGE: usize = 16 * 1024;
@@ -96,7 +95,7 @@ impl Sending {
         step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError>,
     ) -> Result<(), SendError> {
         let exchange = &mut *self.exchange;
-        let room = if exchange.is_full() { ffi::detached(py, || exchange.make_room()) } else { Ok(()) };
+        let room = if exchange.is_full() { py.detach(|| exchange.make_room()) } else { Ok(()) };
         let result = room.and_then(|()| step(exchange));
         self.note(result)
     }
@@ -121,7 +120,7 @@ impl Sending {
     /// Waits until the client has all there is, before the application makes more (PEP 3333, "Buffering and Streaming").
     fn catch_up(&mut self, py: Python<'_>) -> Result<(), SendError> {
         let exchange = &mut *self.exchange;
-        let result = if exchange.is_behind() { ffi::detached(py, || exchange.catch_up()) } else { Ok(()) };
+        let result = if exchange.is_behind() { py.detach(|| exchange.catch_up()) } else { Ok(()) };
         self.note(result)
     }
 
@@ -153,7 +152,7 @@ impl Response {
 
     /// Ends the request. Waits for a thread of the application that is just writing.
     pub(super) fn end(&self, py: Python<'_>) -> Sending {
-        self.sending.try_end().unwrap_or_else(|| ffi::detached(py, || self.sending.end()))
+        self.sending.try_end().unwrap_or_else(|| py.detach(|| self.sending.end()))
     }
 
     /// Lets `work` use the response.
@@ -215,7 +214,7 @@ impl Response {
     pub(super) fn send_file(&self, py: Python<'_>, file: File, offset: u64, length: u64) -> PyResult<()> {
         self.with(|sending| {
             sending.open(Some(length))?;
-            sending.step(py, |exchange| ffi::detached(py, || exchange.send_file(file, offset, length)))
+            sending.step(py, |exchange| py.detach(|| exchange.send_file(file, offset, length)))
         })??;
         Ok(())
     }
