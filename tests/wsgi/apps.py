@@ -242,6 +242,20 @@ def generator_exit(environ, start_response):
     raise GeneratorExit
 
 
+def bad_logger(environ, start_response):
+    """Exits, and so does the logger that is told of it."""
+    import logging
+
+    class Exits(logging.Filter):
+        def filter(self, record):
+            logger.removeFilter(self)
+            sys.exit("the logger exits")
+
+    logger = logging.getLogger("gunicorn.error")
+    logger.addFilter(Exits())
+    sys.exit("the application exits")
+
+
 def broken_pipe(environ, start_response):
     """A connection of the application's own breaks, not the client's."""
     raise BrokenPipeError(32, "the database has gone")
