@@ -365,6 +365,14 @@ def errors(environ, start_response):
     return text(start_response, attempt(stream.write, 1))
 
 
+def begun_line(environ, start_response):
+    """Writes lines that do not end."""
+    stream = environ["wsgi.errors"]
+    stream.write("x" * 9000)
+    stream.write("only begun")
+    return text(start_response, "begun")
+
+
 def client_socket(environ, start_response):
     """Asks the client's socket, and closes it; the response does not depend on that."""
     client = environ["gunicorn.socket"]

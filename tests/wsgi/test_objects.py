@@ -71,6 +71,9 @@ def test_errors_in_a_log_file():
         server.get("/errors", address=str(server.path("s")))
         for line in ("one line", "two parts", "printed line"):
             server.wait_log(f"^{line}$", "error.log")
+        server.get("/begun-line", address=str(server.path("s")))
+        server.wait_log("^x{9000}$", "error.log")
+        server.wait_log("^only begun$", "error.log")
 
 
 def test_client_socket(server):

@@ -74,6 +74,7 @@ pub(crate) struct WsgiConfig {
 pub(crate) struct WsgiApp {
     callable: Py<PyAny>,
     environs: Environs,
+    errors: Py<ErrorStream>,
     /// Objects that wait for a request: as many as there have been requests at one time.
     kits: Mutex<Vec<Kit>>,
 }
@@ -84,8 +85,9 @@ impl WsgiApp {
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
     pub(crate) fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
+        let errors = Py::new(py, ErrorStream::new(config.errors_to_log))?;
         let base = PyDict::new(py);
-        base.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
+        base.set_item(intern!(py, "wsgi.errors"), &errors)?;
         base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         base.set_item(intern!(py, "wsgi.multithread"), config.multithread)?;
         base.set_item(intern!(py, "wsgi.multiprocess"), config.multiprocess)?;
@@ -93,7 +95,7 @@ impl WsgiApp {
         base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         let environs = Environs::new(py, &config.listeners, &base)?;
-        Ok(Self { callable, environs, kits: Mutex::new(Vec::new()) })
+        Ok(Self { callable, environs, errors, kits: Mutex::new(Vec::new()) })
     }
 
     fn serve(&self, py: Python<'_>, mut exchange: Box<Exchange>) -> Box<Exchange> {
@@ -109,6 +111,7 @@ impl WsgiApp {
         let outcome = self.answer(py, &kit, environ);
         let mut sending = kit.end(py);
         self.keep(py, kit);
+        self.errors.get().flush();
         if let Err(error) = outcome {
             fail(py, &mut sending, error);
         }
