@@ -13,11 +13,12 @@ pub use super::body::RequestBody;
 use super::config::Heartbeat;
 use super::connection::Connection;
 use super::date;
-use super::response::Stage;
+use super::response::{Response, Stage};
 use super::work::Work;
 use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
 use crate::http::{Head, Version, reason_phrase};
 pub use crate::http::{ResponseError, ResponseHead};
+use crate::log;
 use crate::net::Address;
 use crate::sys::writable::wait_writable;
 
@@ -117,6 +118,7 @@ impl Exchange {
         response.encoder.start(head, request, body_length, &date::now(), &mut response.head)?;
         response.head.drain(..replaced);
         response.status = head.status;
+        response.given = 0;
         Ok(())
     }
 
@@ -139,7 +141,9 @@ impl Exchange {
     /// As `write`, whatever waits already.
     fn append(&mut self, data: &[u8]) -> Result<(), ResponseError> {
         self.check_open()?;
-        let frame = self.work.response.encoder.frame(data.len());
+        let response = &mut self.work.response;
+        let frame = response.encoder.frame(data.len());
+        response.given += data.len() as u64;
         match data.get(..frame.take) {
             None | Some([]) => Ok(()),
             Some(data) => self.send_behind_head([frame.prefix(), data, frame.suffix()]),
@@ -153,7 +157,9 @@ impl Exchange {
     pub fn write_owned(&mut self, data: Box<dyn Payload>) -> Result<(), ResponseError> {
         self.make_room()?;
         let response = &mut self.work.response;
-        let frame = response.encoder.frame((*data).as_ref().len());
+        let length = (*data).as_ref().len();
+        let frame = response.encoder.frame(length);
+        response.given += length as u64;
         if frame.take == 0 {
             return Ok(());
         }
@@ -171,6 +177,8 @@ impl Exchange {
         self.make_room()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame(usize::try_from(length).unwrap_or(usize::MAX));
+        // Content-Length is a way to say how much of the file is meant.
+        response.given += frame.take as u64;
         if frame.take == 0 {
             return Ok(());
         }
@@ -189,6 +197,7 @@ impl Exchange {
     pub fn finish(&mut self) -> Result<(), ResponseError> {
         // It adds a few bytes to what may already wait: nobody has to make room for them.
         self.check_open()?;
+        self.check_length();
         let mut last = Vec::new();
         let finish = self.work.response.encoder.finish(&mut last);
         if !self.is_head_sent() || !last.is_empty() {
@@ -275,6 +284,17 @@ impl Exchange {
         let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
         put_off(Duration::ZERO);
         if matches!(is_writable, Ok(true)) && self.connection.flush().is_ok() { Ok(()) } else { self.gone() }
+    }
+
+    /// Warns of a body that is not as long as was announced: the client's view of it depends on the number alone.
+    fn check_length(&self) {
+        let Response { encoder, given, .. } = &self.work.response;
+        if let Some(announced) = encoder.announced().filter(|announced| announced != given) {
+            let (method, target) = (self.head().method().escape_ascii(), self.head().target().escape_ascii());
+            log::warning!(
+                "Response to {method} {target}: Content-Length is {announced}, but the body has {given} bytes"
+            );
+        }
     }
 
     /// The response can still be added to.

@@ -64,6 +64,12 @@ def parts(environ, start_response):
     return kind([bytes([65 + i % 26]) * size for i in range(count)])
 
 
+def counted(environ, start_response):
+    """Five bytes, in as many parts, after the Content-Length of the query."""
+    start_response("200 OK", [*TEXT, ("Content-Length", option(environ, "length"))])
+    return iter([b"x"] * 5)
+
+
 def late_start(environ, start_response):
     """Calls `start_response` when the first part is asked for."""
 

@@ -36,6 +36,23 @@ def test_no_length_is_made_up_for_head(server):
     assert "content-length" not in server.request("HEAD", "/parts?count=0").names()
 
 
+@pytest.mark.parametrize("length, body", [(3, b"xxx"), (7, b"xxxxx")])
+def test_a_wrong_length_is_told(server, length, body):
+    response = server.get(f"/counted?length={length}")
+    assert (response.body, response.complete) == (body, length < 5)
+    server.wait_log(
+        rf"\[WARNING\] Response to GET /counted\?length={length}: Content-Length is {length}, but the body has 5 bytes$"
+    )
+
+
+def test_a_right_length_is_not(server):
+    assert server.get("/counted?length=5").body == b"xxxxx"
+    assert server.request("HEAD", "/counted?length=9").status == 200
+    assert server.get("/file?kind=file&length=7").body == b"0123456"
+    for shown in ("length=5:", "length=9:", "length=7: Content-Length is 7, but the body has 20"):
+        assert shown not in server.log()
+
+
 def test_start_response_at_the_first_part(server):
     assert server.get("/late-start").body == b"late"
 

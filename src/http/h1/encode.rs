@@ -216,6 +216,14 @@ impl Encoder {
         }
     }
 
+    /// The length that the head announces for the body, if it does and there is one.
+    pub fn announced(&self) -> Option<u64> {
+        match self.framing {
+            Some(Framing::Length(total)) => Some(total),
+            _ => None,
+        }
+    }
+
     /// Bytes of body that count as sent, without framing.
     pub fn body_bytes(&self) -> u64 {
         self.sent
