@@ -417,6 +417,24 @@ def file_closed(environ, start_response):
     return text(start_response, KEPT.pop("file").closed)
 
 
+def fork(environ, start_response):
+    """Forks a child that lives until it is told to go, with a copy of every descriptor."""
+    child = os.fork()
+    if child == 0:
+        await_file("go")
+        os._exit(0)
+    KEPT["child"] = child
+    return text(start_response, "forked")
+
+
+def reap(environ, start_response):
+    """Whether the child was still there; waits for its end."""
+    was_there = os.waitpid(KEPT["child"], os.WNOHANG) == (0, 0)
+    open("go", "w").close()
+    os.waitpid(KEPT.pop("child"), 0)
+    return text(start_response, was_there)
+
+
 def hints(environ, start_response):
     """Early hints as `str`, as `bytes`, with a line feed, with a space in the name, and after the head."""
     send = environ["wsgi.early_hints"]

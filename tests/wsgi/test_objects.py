@@ -116,6 +116,14 @@ def test_a_file_shorter_than_its_length_is_cut(server):
     assert (response.body, response.complete) == (CONTENT, False)
 
 
+def test_a_child_does_not_keep_a_connection_open(server):
+    with server.connect() as connection:
+        response = connection.request("GET", "/fork", {"Connection": "close"})
+        assert response.body == b"forked"
+        assert connection.ended() == b""
+    assert server.get("/reap").body == b"True"
+
+
 def test_nothing_is_left_behind(server):
     def used():
         for path in ("/", "/cycle", "/parts?count=3&kind=iter", "/file?kind=file", "/recurse", "/late-start") * 5:

@@ -42,12 +42,12 @@ mod target;
 use std::sync::{Mutex, PoisonError};
 
 use gunicorn::app::App;
-use gunicorn::net::Address;
+use gunicorn::net::{Address, note_fork};
 use gunicorn::reactor::Exchange;
 use pyo3::exceptions::{PyConnectionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict};
 
 pub(crate) use environ::SERVER_SOFTWARE;
 use environ::{EnvironError, Environs};
@@ -94,6 +94,7 @@ impl WsgiApp {
         base.set_item(intern!(py, "wsgi.run_once"), false)?;
         base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+        note_forks(py)?;
         let environs = Environs::new(py, &config.listeners, &base)?;
         Ok(Self { callable, environs, errors, kits: Mutex::new(Vec::new()) })
     }
@@ -136,6 +137,17 @@ impl WsgiApp {
             self.kits.lock().unwrap_or_else(PoisonError::into_inner).push(kit);
         }
     }
+}
+
+/// Has the application's forks noted: a child shares the connections that are open.
+fn note_forks(py: Python<'_>) -> PyResult<()> {
+    let keywords = [("before", wrap_pyfunction!(before_fork, py)?)].into_py_dict(py)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&keywords)).map(drop)
+}
+
+#[pyfunction]
+fn before_fork() {
+    note_fork();
 }
 
 impl App for WsgiApp {
