@@ -4,6 +4,7 @@
 """
 
 import gc
+import gzip
 import io
 import json
 import os
@@ -399,6 +400,15 @@ def file(environ, start_response):
         os.write(writer, b"through a pipe")
         os.close(writer)
         opened = os.fdopen(reader, "rb")
+    elif kind in ("gzip", "buffered-gzip"):
+        with gzip.open("content.gz", "wb") as out:
+            out.write(content)
+        opened = gzip.open("content.gz")
+        opened = io.BufferedReader(opened) if kind == "buffered-gzip" else opened
+    elif kind == "unbuffered":
+        with open("content", "wb") as out:
+            out.write(content)
+        opened = open("content", "rb", buffering=0)
     else:
         with open("content", "wb") as out:
             out.write(content)
