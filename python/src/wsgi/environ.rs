@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::kit::Kit;
-use super::names::{Names, Role};
+use super::names::{Names, Role, variable};
 use super::target::{Target, unquote};
 use crate::ffi;
 
@@ -149,24 +149,18 @@ impl Environs {
         Ok(told)
     }
 
-    /// Sets the fields that came more than once to their joined values.
+    /// Sets the keys that more than one field has to their joined values.
     fn join_repeated(&self, environ: &Bound<'_, PyDict>, head: Head<'_>, is_trusted: bool) -> Result<(), EnvironError> {
         let py = environ.py();
-        let mut joined: HashMap<Vec<u8>, (usize, Vec<u8>)> = HashMap::new();
+        // By name as it is in a key, where hyphen and underscore are one: the first such name, and all values.
+        let mut joined: HashMap<Vec<u8>, (&[u8], Vec<&[u8]>)> = HashMap::new();
         for (name, value) in head.fields() {
-            let role = self.names.get(py, name)?.role;
-            if !Told::default().note(role, value, is_trusted)? {
-                continue;
+            if Told::default().note(self.names.get(py, name)?.role, value, is_trusted)? {
+                joined.entry(variable(name)).or_insert((name, Vec::new())).1.push(value);
             }
-            let (count, values) = joined.entry(name.to_ascii_uppercase()).or_default();
-            if *count > 0 {
-                values.push(b',');
-            }
-            values.extend_from_slice(value);
-            *count += 1;
         }
-        for (name, (_, values)) in joined.iter().filter(|(_, (count, _))| *count > 1) {
-            environ.set_item(&self.names.get(py, name)?.key, ffi::latin1(py, values)?)?;
+        for (name, values) in joined.values().filter(|(_, values)| values.len() > 1) {
+            environ.set_item(&self.names.get(py, name)?.key, ffi::latin1(py, &values.join(&b','))?)?;
         }
         Ok(())
     }
