@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
-use gunicorn::http::{Head, Version};
+use gunicorn::http::{Head, Target, Version, unquote};
 use gunicorn::net::Address;
 use gunicorn::reactor::Exchange;
 use pyo3::intern;
@@ -18,7 +18,6 @@ use pyo3::types::{PyDict, PyString};
 
 use super::kit::Kit;
 use super::names::{Names, Role, variable};
-use super::target::{Target, unquote};
 use crate::ffi;
 
 /// `SERVER_SOFTWARE`.
@@ -72,6 +71,9 @@ struct Listener {
     address: Address,
     template: Py<PyDict>,
 }
+
+/// Name and value of a header field.
+type Field<'a> = (&'a [u8], &'a [u8]);
 
 /// What the headers of one request have told besides being in the environ.
 #[derive(Default)]
@@ -152,15 +154,16 @@ impl Environs {
     /// Sets the keys that more than one field has to their joined values.
     fn join_repeated(&self, environ: &Bound<'_, PyDict>, head: Head<'_>, is_trusted: bool) -> Result<(), EnvironError> {
         let py = environ.py();
-        // By name as it is in a key, where hyphen and underscore are one: the first such name, and all values.
-        let mut joined: HashMap<Vec<u8>, (&[u8], Vec<&[u8]>)> = HashMap::new();
+        // By name as it is in a key, where hyphen and underscore are one.
+        let mut joined: HashMap<Vec<u8>, Vec<Field<'_>>> = HashMap::new();
         for (name, value) in head.fields() {
             if Told::default().note(self.names.get(py, name)?.role, value, is_trusted)? {
-                joined.entry(variable(name)).or_insert((name, Vec::new())).1.push(value);
+                joined.entry(variable(name)).or_default().push((name, value));
             }
         }
-        for (name, values) in joined.values().filter(|(_, values)| values.len() > 1) {
-            environ.set_item(&self.names.get(py, name)?.key, ffi::latin1(py, &values.join(&b','))?)?;
+        for fields in joined.values().filter(|fields| fields.len() > 1) {
+            let values = fields.iter().map(|(_, value)| *value).collect::<Vec<_>>().join(&b',');
+            environ.set_item(&self.names.get(py, fields[0].0)?.key, ffi::latin1(py, &values)?)?;
         }
         Ok(())
     }

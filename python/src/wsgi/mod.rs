@@ -37,7 +37,6 @@ mod names;
 mod report;
 mod response;
 mod socket;
-mod target;
 
 use std::sync::{Mutex, PoisonError};
 
