@@ -28,21 +28,6 @@ pub(crate) fn references<T>(object: &Bound<'_, T>) -> isize {
     unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
 }
 
-/// Runs `work` on this thread while it is detached from the interpreter.
-pub(crate) fn detached<R>(py: Python<'_>, work: impl FnOnce() -> R) -> R {
-    struct OnThisThread<F>(F);
-    // SAFETY: `detach` runs the closure on the calling thread, so nothing is really sent. Its `Send` bound is there to
-    // keep Python references out of the closure; the callers of this function, all in this crate, pass none.
-    unsafe impl<F> Send for OnThisThread<F> {}
-    impl<F> OnThisThread<F> {
-        fn into_inner(self) -> F {
-            self.0
-        }
-    }
-    let work = OnThisThread(work);
-    py.detach(move || OnThisThread((work.into_inner())())).into_inner()
-}
-
 /// A second descriptor of the open file that `fd` names, closed on exec.
 ///
 /// # Errors

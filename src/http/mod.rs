@@ -18,3 +18,4 @@ pub use limits::Limits;
 pub use request::{Framing, Head, ParsedHead, Span, Version};
 pub use response::{ResponseError, ResponseHead};
 pub use status::reason_phrase;
+pub use target::{Target, unquote};

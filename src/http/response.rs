@@ -32,9 +32,6 @@ pub enum ResponseError {
     /// A field value holds CR, LF, NUL or another control character (RFC 9110, section 5.5).
     #[error("invalid value of response header {0:?}")]
     FieldValue(String),
-    /// A hop-by-hop field, which an application must not set (PEP 3333).
-    #[error("hop-by-hop response header {0:?} is not the application's to set")]
-    HopByHop(String),
     /// The reason phrase holds a control character, or the code is out of range.
     #[error("invalid status {0:?}")]
     Status(String),

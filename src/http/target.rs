@@ -1,7 +1,67 @@
-//! The request target: its four forms, which method may use which, and the authority in it (RFC 9112, section 3.2).
+//! The request target: its four forms, which method may use which, the authority in it (RFC 9112, section 3.2), and its
+//! path and query as an environ and a log want them.
+
+use std::borrow::Cow;
 
 use crate::http::syntax::{is_host_byte, is_target};
 use crate::http::{ProtocolError, Rule};
+
+/// Path and query of a target, still percent-encoded, divided as Python's `urllib.parse.urlsplit` does, since that is what
+/// gunicorn's users see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Path; empty in an absolute target without one.
+    pub path: &'a [u8],
+    /// Query without its question mark; empty when there is none.
+    pub query: &'a [u8],
+}
+
+impl<'a> Target<'a> {
+    /// Divides `target`, in which the codec lets no fragment be.
+    pub fn divide(target: &'a [u8]) -> Self {
+        let (path, query) =
+            memchr::memchr(b'?', target).map_or((target, &b""[..]), |mark| (&target[..mark], &target[mark + 1..]));
+        Self { path: if path.starts_with(b"/") { path } else { after_authority(path) }, query }
+    }
+}
+
+/// The path of what may start with a scheme and an authority.
+fn after_authority(rest: &[u8]) -> &[u8] {
+    let rest = match memchr::memchr(b':', rest) {
+        Some(colon) if is_scheme(&rest[..colon]) => &rest[colon + 1..],
+        _ => rest,
+    };
+    match rest.strip_prefix(b"//") {
+        Some(authority) => &authority[memchr::memchr(b'/', authority).unwrap_or(authority.len())..],
+        None => rest,
+    }
+}
+
+/// RFC 3986, section 3.1.
+fn is_scheme(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+}
+
+/// The path with its percent-encoded octets as octets. What only looks encoded stays as it is.
+pub fn unquote(path: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memchr::memchr(b'%', path) else { return Cow::Borrowed(path) };
+    let mut plain = Vec::with_capacity(path.len());
+    plain.extend_from_slice(&path[..first]);
+    let mut rest = &path[first..];
+    while let Some((&byte, after)) = rest.split_first() {
+        let octet = if byte == b'%' { octet(after) } else { None };
+        plain.push(octet.unwrap_or(byte));
+        rest = if octet.is_some() { &after[2..] } else { after };
+    }
+    Cow::Owned(plain)
+}
+
+/// The octet that two hexadecimal digits at the start of `bytes` name.
+fn octet(bytes: &[u8]) -> Option<u8> {
+    let digit = |at: usize| bytes.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
 
 /// Checks the target of a request with this method. `Some`: the authority that it names, for Host to agree with.
 pub(crate) fn check<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<Authority<'a>>, ProtocolError> {
@@ -110,4 +170,31 @@ fn is_port(digits: &[u8]) -> bool {
     digits.len() <= 5
         && digits.iter().all(u8::is_ascii_digit)
         && digits.iter().fold(0u32, |port, digit| port * 10 + u32::from(digit - b'0')) <= 65535
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn divided(target: &str) -> (&[u8], &[u8]) {
+        let Target { path, query } = Target::divide(target.as_bytes());
+        (path, query)
+    }
+
+    #[test]
+    fn a_target_is_divided_whatever_its_form() {
+        assert_eq!(divided("/a?b?c"), (&b"/a"[..], &b"b?c"[..]));
+        assert_eq!(divided("/a"), (&b"/a"[..], &b""[..]));
+        assert_eq!(divided("//a://b"), (&b"//a://b"[..], &b""[..]));
+        assert_eq!(divided("http://host:80/a?b"), (&b"/a"[..], &b"b"[..]));
+        assert_eq!(divided("http://host"), (&b""[..], &b""[..]));
+        assert_eq!(divided("*"), (&b"*"[..], &b""[..]));
+    }
+
+    #[test]
+    fn only_what_is_encoded_is_decoded() {
+        assert_eq!(*unquote(b"/a%20b%0Ac%22%e9"), b"/a b\nc\"\xe9"[..]);
+        assert_eq!(*unquote(b"/100%/%zz/%4"), b"/100%/%zz/%4"[..]);
+        assert!(matches!(unquote(b"/plain"), Cow::Borrowed(_)));
+    }
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use listener::Listener;
-pub use stream::Stream;
+pub use stream::{Stream, note_fork};
 
 /// Address of one end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,22 @@ use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use crate::sys::sendfile::send_file;
+
+/// Set once: this process has, or had, children that may hold copies of its descriptors.
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// This process is about to fork without executing another program: from now on the end of a stream is told to its peer
+/// by a system call of its own, since closing a descriptor does not end a connection that a child holds open too.
+pub fn note_fork() {
+    FORKED.store(true, Relaxed);
+}
 
 /// A connected, non-blocking stream.
 #[derive(Debug)]
@@ -45,6 +55,15 @@ impl Stream {
     /// Those of shutdown(2).
     pub fn shutdown_write(&self) -> io::Result<()> {
         on_transport!(self, stream => stream.shutdown(Shutdown::Write))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if FORKED.load(Relaxed) {
+            // It fails if the peer has gone, which is what is wanted.
+            let _ = self.shutdown_write();
+        }
     }
 }
 

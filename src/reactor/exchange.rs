@@ -1,7 +1,8 @@
 //! One request and its response, checked out of the reactor while the application runs.
 //!
 //! Whoever runs the application writes the response through it, straight to the socket; what the socket does not take
-//! is left to the reactor, so that a slow client holds nobody as long as the response fits [`OUTPUT_BYTES`].
+//! is left to the reactor, so that a slow client holds nobody as long as the response fits [`OUTPUT_BYTES`]. Only an
+//! application that makes a body part by part, without telling its length, is held to its client's pace.
 
 use std::fs::File;
 use std::io;
@@ -9,13 +10,15 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
 pub use super::body::RequestBody;
+use super::config::Heartbeat;
 use super::connection::Connection;
 use super::date;
-use super::response::Stage;
+use super::response::{Response, Stage};
 use super::work::Work;
 use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
 use crate::http::{Head, Version, reason_phrase};
 pub use crate::http::{ResponseError, ResponseHead};
+use crate::log;
 use crate::net::Address;
 use crate::sys::writable::wait_writable;
 
@@ -38,6 +41,8 @@ pub struct Exchange {
     pub(super) work: Box<Work>,
     /// How long the client may pause while somebody waits for it.
     pub(super) write_timeout: Duration,
+    /// What is told that waiting for the client is not the application's delay.
+    pub(super) heartbeat: Option<Heartbeat>,
     /// Whether the server wants another request on the connection.
     pub(super) persist: bool,
 }
@@ -113,6 +118,7 @@ impl Exchange {
         response.encoder.start(head, request, body_length, &date::now(), &mut response.head)?;
         response.head.drain(..replaced);
         response.status = head.status;
+        response.given = 0;
         Ok(())
     }
 
@@ -129,7 +135,15 @@ impl Exchange {
     /// [`ResponseError::Gone`].
     pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
         self.make_room()?;
-        let frame = self.work.response.encoder.frame(data.len());
+        self.append(data)
+    }
+
+    /// As `write`, whatever waits already.
+    fn append(&mut self, data: &[u8]) -> Result<(), ResponseError> {
+        self.check_open()?;
+        let response = &mut self.work.response;
+        let frame = response.encoder.frame(data.len());
+        response.given += data.len() as u64;
         match data.get(..frame.take) {
             None | Some([]) => Ok(()),
             Some(data) => self.send_behind_head([frame.prefix(), data, frame.suffix()]),
@@ -143,7 +157,9 @@ impl Exchange {
     pub fn write_owned(&mut self, data: Box<dyn Payload>) -> Result<(), ResponseError> {
         self.make_room()?;
         let response = &mut self.work.response;
-        let frame = response.encoder.frame((*data).as_ref().len());
+        let length = (*data).as_ref().len();
+        let frame = response.encoder.frame(length);
+        response.given += length as u64;
         if frame.take == 0 {
             return Ok(());
         }
@@ -161,6 +177,8 @@ impl Exchange {
         self.make_room()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame(usize::try_from(length).unwrap_or(usize::MAX));
+        // Content-Length is a way to say how much of the file is meant.
+        response.given += frame.take as u64;
         if frame.take == 0 {
             return Ok(());
         }
@@ -177,7 +195,9 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn finish(&mut self) -> Result<(), ResponseError> {
-        self.make_room()?;
+        // It adds a few bytes to what may already wait: nobody has to make room for them.
+        self.check_open()?;
+        self.check_length();
         let mut last = Vec::new();
         let finish = self.work.response.encoder.finish(&mut last);
         if !self.is_head_sent() || !last.is_empty() {
@@ -197,7 +217,7 @@ impl Exchange {
         let page = error_page(status, detail);
         let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
         let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
-        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.append(page.as_bytes()));
         if sent.and_then(|()| self.finish()).is_err() {
             self.abort();
         }
@@ -234,11 +254,51 @@ impl Exchange {
     /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
     pub fn make_room(&mut self) -> Result<(), ResponseError> {
         while self.is_full() {
-            let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
-            if !matches!(is_writable, Ok(true)) || self.connection.flush().is_err() {
-                return self.gone();
-            }
+            self.wait_for_client()?;
         }
+        self.check_open()
+    }
+
+    /// Whether an application that makes the body part by part has to wait before it makes the next one: of those that
+    /// it has given something is still here (PEP 3333, "Buffering and Streaming"). Not so when the body is
+    /// complete: then nothing depends on what the application does next.
+    pub fn is_behind(&self) -> bool {
+        !self.connection.output.is_empty() && !self.work.response.encoder.is_body_complete()
+    }
+
+    /// Waits until the client has been sent all there is, if [`Self::is_behind`].
+    ///
+    /// # Errors
+    /// As [`Self::make_room`].
+    pub fn catch_up(&mut self) -> Result<(), ResponseError> {
+        while self.is_behind() {
+            self.wait_for_client()?;
+        }
+        self.check_open()
+    }
+
+    /// Waits until the client takes something, and sends that. The worker is not late meanwhile.
+    fn wait_for_client(&mut self) -> Result<(), ResponseError> {
+        let put_off = |wait| self.heartbeat.iter().for_each(|heartbeat| heartbeat.put_off(wait));
+        put_off(self.write_timeout);
+        let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
+        put_off(Duration::ZERO);
+        if matches!(is_writable, Ok(true)) && self.connection.flush().is_ok() { Ok(()) } else { self.gone() }
+    }
+
+    /// Warns of a body that is not as long as was announced: the client's view of it depends on the number alone.
+    fn check_length(&self) {
+        let Response { encoder, given, .. } = &self.work.response;
+        if let Some(announced) = encoder.announced().filter(|announced| announced != given) {
+            let (method, target) = (self.head().method().escape_ascii(), self.head().target().escape_ascii());
+            log::warning!(
+                "Response to {method} {target}: Content-Length is {announced}, but the body has {given} bytes"
+            );
+        }
+    }
+
+    /// The response can still be added to.
+    fn check_open(&self) -> Result<(), ResponseError> {
         match self.work.response.stage {
             Stage::Open => Ok(()),
             _ => Err(ResponseError::Gone),

@@ -25,6 +25,8 @@ pub(super) struct Response {
     pub(super) head: Vec<u8>,
     /// Whether any of the head may have left.
     pub(super) is_head_sent: bool,
+    /// Bytes of body that the application has given, those beyond the Content-Length included.
+    pub(super) given: u64,
     /// 0 before the start.
     pub(super) status: u16,
 }
@@ -36,6 +38,7 @@ impl Response {
         self.stage = Stage::Open;
         self.head.clear();
         self.is_head_sent = false;
+        self.given = 0;
         self.status = 0;
     }
 

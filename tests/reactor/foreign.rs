@@ -6,19 +6,24 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use gunicorn::net::Listener;
-use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, ResponseHead, Woken};
+use gunicorn::reactor::{Exchange, Heartbeat, Reactor, ReactorConfig, ResponseHead, Woken};
+use gunicorn::scoreboard::SlotCells;
+use gunicorn::sys::clock;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::server::{Client, LIMIT};
+use super::server::{Client, LIMIT, eventually};
 
 const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fields: &[] };
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn reactor() -> (Reactor, Client) {
+    with(ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() })
+}
+
+fn with(config: ReactorConfig) -> (Reactor, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
     (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), Client::over(client))
 }
 
@@ -135,4 +140,65 @@ fn a_client_that_has_gone_is_told_to_the_writer() {
     assert!(matches!(gone, Some(gunicorn::reactor::ResponseError::Gone)));
     reactor.complete(exchange);
     assert!(reactor.is_empty());
+}
+
+#[test]
+fn the_time_of_a_slow_client_is_not_the_applications() {
+    let slot: &'static SlotCells = Box::leak(Box::default());
+    let heartbeat = Some(Heartbeat { slot, timeout: Duration::from_secs(60) });
+    let write_timeout = Duration::from_secs(1000);
+    let (mut reactor, mut client) = with(ReactorConfig { heartbeat, write_timeout, ..ReactorConfig::default() });
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    let end_of_wait = clock::now() + write_timeout;
+    let reader = std::thread::spawn(move || {
+        eventually("it waits", || slot.deadline() > Some(end_of_wait));
+        client.response().body.len()
+    });
+    exchange.start(&OK, None).unwrap();
+    (0..32).for_each(|_| exchange.write(&[b'x'; 1024 * 1024]).unwrap());
+    assert!(slot.deadline() < Some(end_of_wait));
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+    while !reactor.is_empty() {
+        reactor.turn(Some(LIMIT)).unwrap();
+    }
+    assert_eq!(reader.join().unwrap(), 32 * 1024 * 1024);
+}
+
+#[test]
+fn a_part_of_unknown_rest_is_waited_for() {
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    exchange.start(&OK, None).unwrap();
+    while !exchange.is_behind() {
+        exchange.write_owned(Box::new([b'x'; 1024 * 1024])).unwrap();
+    }
+    let reader = std::thread::spawn(move || (client.response().body.len(), client));
+    exchange.catch_up().unwrap();
+    assert!(!exchange.is_behind());
+    let sent = exchange.sent().1;
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+    assert_eq!(reader.join().unwrap().0 as u64, sent);
+}
+
+#[test]
+fn a_body_that_is_complete_is_left_to_the_reactor() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let (mut reactor, mut client) = reactor();
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    exchange.start(&OK, Some(LENGTH as u64)).unwrap();
+    exchange.write_owned(Box::new(vec![b'x'; LENGTH])).unwrap();
+    assert!(exchange.is_full() && !exchange.is_behind());
+    exchange.catch_up().unwrap();
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+    let reader = std::thread::spawn(move || (client.response().body.len(), client));
+    while !reader.is_finished() {
+        reactor.turn(Some(Duration::from_millis(10))).unwrap();
+    }
+    assert_eq!(reader.join().unwrap().0, LENGTH);
 }

@@ -4,6 +4,7 @@
 """
 
 import gc
+import gzip
 import io
 import json
 import os
@@ -64,6 +65,12 @@ def parts(environ, start_response):
     return kind([bytes([65 + i % 26]) * size for i in range(count)])
 
 
+def counted(environ, start_response):
+    """Five bytes, in as many parts, after the Content-Length of the query."""
+    start_response("200 OK", [*TEXT, ("Content-Length", option(environ, "length"))])
+    return iter([b"x"] * 5)
+
+
 def late_start(environ, start_response):
     """Calls `start_response` when the first part is asked for."""
 
@@ -87,6 +94,19 @@ def empty_then_replaced(environ, start_response):
         yield b"replaced"
 
     return body()
+
+
+def empty_write(environ, start_response):
+    """Writes nothing, then gives another head or fails: nothing has been sent."""
+    write = start_response("200 OK", list(TEXT))
+    write(b"")
+    if option(environ, "fail"):
+        raise ValueError("after an empty write")
+    try:
+        raise ValueError
+    except ValueError:
+        start_response("503 Replaced", list(TEXT), sys.exc_info())
+    return [b"replaced"]
 
 
 class Bytes(bytes):
@@ -156,12 +176,53 @@ def endless(environ, start_response):
     return body()
 
 
+def await_file(name):
+    """Waits until a file of this name is there, for some seconds."""
+    end = time.monotonic() + 10
+    while not os.path.exists(name) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.remove(name)
+
+
+def paced(environ, start_response):
+    """Makes the second part only when it is told to, by a file: the first one must have left by itself."""
+    start_response("200 OK", list(TEXT))
+    yield b"\0" * 900_000
+    await_file("go")
+    yield b"end"
+
+
+def paced_write(environ, start_response):
+    """As `paced`, by `write()`."""
+    write = start_response("200 OK", list(TEXT))
+    write(b"\0" * 900_000)
+    await_file("go")
+    write(b"end")
+    return []
+
+
+def announced(environ, start_response):
+    """A generator of one part, whose length is in the head."""
+    start_response("200 OK", [*TEXT, ("Content-Length", "20000000")])
+    yield b"x" * 20_000_000
+
+
 def endless_write(environ, start_response):
     """As `endless`, by `write()`."""
     write = start_response("200 OK", list(TEXT))
     try:
         while True:
             write(b"x" * 65536)
+    except OSError as error:
+        SEEN.append(type(error).__name__)
+        raise
+
+
+def endless_hints(environ, start_response):
+    """As `endless`, by early hints."""
+    try:
+        while True:
+            environ["wsgi.early_hints"]([("Link", "x" * 4096)])
     except OSError as error:
         SEEN.append(type(error).__name__)
         raise
@@ -186,6 +247,20 @@ def interrupt(environ, start_response):
 
 def generator_exit(environ, start_response):
     raise GeneratorExit
+
+
+def bad_logger(environ, start_response):
+    """Exits, and so does the logger that is told of it."""
+    import logging
+
+    class Exits(logging.Filter):
+        def filter(self, record):
+            logger.removeFilter(self)
+            sys.exit("the logger exits")
+
+    logger = logging.getLogger("gunicorn.error")
+    logger.addFilter(Exits())
+    sys.exit("the application exits")
 
 
 def broken_pipe(environ, start_response):
@@ -297,6 +372,14 @@ def errors(environ, start_response):
     return text(start_response, attempt(stream.write, 1))
 
 
+def begun_line(environ, start_response):
+    """Writes lines that do not end."""
+    stream = environ["wsgi.errors"]
+    stream.write("x" * 9000)
+    stream.write("only begun")
+    return text(start_response, "begun")
+
+
 def client_socket(environ, start_response):
     """Asks the client's socket, and closes it; the response does not depend on that."""
     client = environ["gunicorn.socket"]
@@ -317,6 +400,15 @@ def file(environ, start_response):
         os.write(writer, b"through a pipe")
         os.close(writer)
         opened = os.fdopen(reader, "rb")
+    elif kind in ("gzip", "buffered-gzip"):
+        with gzip.open("content.gz", "wb") as out:
+            out.write(content)
+        opened = gzip.open("content.gz")
+        opened = io.BufferedReader(opened) if kind == "buffered-gzip" else opened
+    elif kind == "unbuffered":
+        with open("content", "wb") as out:
+            out.write(content)
+        opened = open("content", "rb", buffering=0)
     else:
         with open("content", "wb") as out:
             out.write(content)
@@ -333,6 +425,24 @@ def file(environ, start_response):
 
 def file_closed(environ, start_response):
     return text(start_response, KEPT.pop("file").closed)
+
+
+def fork(environ, start_response):
+    """Forks a child that lives until it is told to go, with a copy of every descriptor."""
+    child = os.fork()
+    if child == 0:
+        await_file("go")
+        os._exit(0)
+    KEPT["child"] = child
+    return text(start_response, "forked")
+
+
+def reap(environ, start_response):
+    """Whether the child was still there; waits for its end."""
+    was_there = os.waitpid(KEPT["child"], os.WNOHANG) == (0, 0)
+    open("go", "w").close()
+    os.waitpid(KEPT.pop("child"), 0)
+    return text(start_response, was_there)
 
 
 def hints(environ, start_response):

@@ -36,6 +36,23 @@ def test_no_length_is_made_up_for_head(server):
     assert "content-length" not in server.request("HEAD", "/parts?count=0").names()
 
 
+@pytest.mark.parametrize("length, body", [(3, b"xxx"), (7, b"xxxxx")])
+def test_a_wrong_length_is_told(server, length, body):
+    response = server.get(f"/counted?length={length}")
+    assert (response.body, response.complete) == (body, length < 5)
+    server.wait_log(
+        rf"\[WARNING\] Response to GET /counted\?length={length}: Content-Length is {length}, but the body has 5 bytes$"
+    )
+
+
+def test_a_right_length_is_not(server):
+    assert server.get("/counted?length=5").body == b"xxxxx"
+    assert server.request("HEAD", "/counted?length=9").status == 200
+    assert server.get("/file?kind=file&length=7").body == b"0123456"
+    for shown in ("length=5:", "length=9:", "length=7: Content-Length is 7, but the body has 20"):
+        assert shown not in server.log()
+
+
 def test_start_response_at_the_first_part(server):
     assert server.get("/late-start").body == b"late"
 
@@ -43,6 +60,12 @@ def test_start_response_at_the_first_part(server):
 def test_an_empty_part_does_not_send_the_head(server):
     response = server.get("/empty-then-replaced")
     assert (response.status, response.reason, response.body) == (503, "Replaced", b"replaced")
+
+
+def test_an_empty_write_does_not_send_the_head(server):
+    response = server.get("/empty-write")
+    assert (response.status, response.reason, response.body) == (503, "Replaced", b"replaced")
+    assert server.get("/empty-write?fail=1").status == 500
 
 
 def test_unusual_types(server):
@@ -62,12 +85,34 @@ def test_a_wrong_second_part_cuts_the_response(server):
     assert (response.status, response.body, response.complete) == (200, b"first", False)
 
 
-@pytest.mark.parametrize("path, noted", [("/endless", "generator closed"), ("/endless-write", "BrokenPipeError")])
+@pytest.mark.parametrize("path, noted", [
+    ("/endless", "generator closed"),
+    ("/endless-write", "BrokenPipeError"),
+    ("/endless-hints", "BrokenPipeError"),
+])
 def test_the_client_goes(server, path, noted):
     with server.connect() as connection:
         connection.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").head()
     eventually(lambda: noted in json.loads(server.get("/seen").body), what=f"{noted} is noted")
     assert f"Error handling request GET {path}" not in server.log()
+
+
+@pytest.mark.parametrize("path", ["/paced", "/paced-write"])
+def test_each_part_leaves_before_the_next_is_made(server, path):
+    with server.connect() as connection:
+        connection.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+        zeros = 0
+        while zeros < 900_000:
+            zeros += connection.socket.recv(65536).count(0)
+        server.path("go").touch()
+        while not connection.buffer.endswith(b"end\r\n0\r\n\r\n"):
+            connection.buffer += connection.socket.recv(65536)
+
+
+def test_a_complete_body_holds_nobody(server):
+    with server.connect() as slow:
+        slow.send("GET /announced HTTP/1.1\r\nHost: a\r\n\r\n").head()
+        assert server.get("/").body == b"hello"
 
 
 def test_wsgiref_finds_nothing_wrong(server):

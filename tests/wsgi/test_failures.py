@@ -18,6 +18,12 @@ def test_before_the_head(server, path, words):
     server.wait_log(f"^{words}")
 
 
+def test_the_logger_fails(server):
+    assert server.get("/bad-logger").status == 500
+    server.wait_log("^SystemExit: the application exits$")
+    server.wait_log("^SystemExit: the logger exits$")
+
+
 def test_the_iterable_and_its_close_fail(server):
     response = server.get("/both-fail")
     assert (response.body, response.complete) == (b"begin", False)

@@ -46,6 +46,11 @@ def test_underscores(server):
     assert got["HTTP_PATH_INFO"] == "kept" and got["PATH_INFO"] == "/environ"
 
 
+def test_two_names_of_one_key(server):
+    got = environ(server, [("Path-Info", "a"), ("PATH_INFO", "b"), ("path-info", "c"), ("X-Other", "d")])
+    assert (got["HTTP_PATH_INFO"], got["HTTP_X_OTHER"]) == ("a,b,c", "d")
+
+
 def test_mount_point_outside_of_the_path(server):
     response = server.get("/environ", headers=[("SCRIPT_NAME", "/else<where>")])
     assert response.status == 500

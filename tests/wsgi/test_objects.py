@@ -71,6 +71,9 @@ def test_errors_in_a_log_file():
         server.get("/errors", address=str(server.path("s")))
         for line in ("one line", "two parts", "printed line"):
             server.wait_log(f"^{line}$", "error.log")
+        server.get("/begun-line", address=str(server.path("s")))
+        server.wait_log("^x{9000}$", "error.log")
+        server.wait_log("^only begun$", "error.log")
 
 
 def test_client_socket(server):
@@ -93,6 +96,9 @@ CONTENT = b"0123456789" * 2000
     ("kind=file&read=5", CONTENT[5:]),
     ("kind=file&length=7", CONTENT[:7]),
     ("kind=file&read=19999&length=1", CONTENT[19999:]),
+    ("kind=unbuffered", CONTENT),
+    ("kind=gzip", CONTENT),
+    ("kind=buffered-gzip", CONTENT),
     ("kind=subclass", CONTENT),
     ("kind=memory", CONTENT),
     ("kind=memory&length=7", CONTENT[:7]),
@@ -111,6 +117,14 @@ def test_a_file_has_a_length(server):
 def test_a_file_shorter_than_its_length_is_cut(server):
     response = server.get("/file?kind=file&length=20001")
     assert (response.body, response.complete) == (CONTENT, False)
+
+
+def test_a_child_does_not_keep_a_connection_open(server):
+    with server.connect() as connection:
+        response = connection.request("GET", "/fork", {"Connection": "close"})
+        assert response.body == b"forked"
+        assert connection.ended() == b""
+    assert server.get("/reap").body == b"True"
 
 
 def test_nothing_is_left_behind(server):

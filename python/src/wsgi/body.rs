@@ -45,7 +45,7 @@ fn send_parts(py: Python<'_>, response: &Response, parts: &[Bound<'_, PyAny>]) -
     } else {
         parts.iter().try_for_each(|part| response.send(part, Some(length as u64)))?;
     }
-    response.finish(py, None)
+    response.finish(None)
 }
 
 fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -53,18 +53,18 @@ fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult<(
     if let Ok(file) = iterable.cast::<FileWrapper>()
         && file.get().send(py, response)?
     {
-        return response.finish(py, None);
+        return response.finish(None);
     }
     for part in iterable.try_iter()? {
         let part = part?;
         let part = body_part(&part)?;
         // The head waits for the first byte of the body (PEP 3333).
         if !part.as_bytes().is_empty() {
-            response.send(part, None)?;
+            response.send_through(part)?;
         }
     }
     // If nothing has been sent by now the body is empty.
-    response.finish(py, Some(0))
+    response.finish(Some(0))
 }
 
 fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {

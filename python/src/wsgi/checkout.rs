@@ -27,6 +27,20 @@ enum Place<T> {
     Ended,
 }
 
+/// A value that is out, and goes back whatever happens to its user: the owner waits for it.
+struct Taken<'a, T> {
+    checkout: &'a Checkout<T>,
+    value: Option<T>,
+}
+
+impl<T> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.checkout.put_back(value);
+        }
+    }
+}
+
 /// The place of a value of type `T`.
 #[derive(Debug)]
 pub(super) struct Checkout<T> {
@@ -51,10 +65,12 @@ impl<T> Checkout<T> {
     /// # Errors
     /// Somebody else has it, or nobody may have it any more.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, Unavailable> {
-        let mut value = self.take()?;
-        let result = work(&mut value);
-        self.put_back(value);
-        Ok(result)
+        let mut taken = Taken { checkout: self, value: Some(self.take()?) };
+        match &mut taken.value {
+            Some(value) => Ok(work(value)),
+            // It is there until the drop.
+            None => Err(Unavailable::Ended),
+        }
     }
 
     /// Ends the request if the value is here: gives it out for good. Otherwise nobody new gets it any more.

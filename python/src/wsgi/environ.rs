@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
-use gunicorn::http::{Head, Version};
+use gunicorn::http::{Head, Target, Version, unquote};
 use gunicorn::net::Address;
 use gunicorn::reactor::Exchange;
 use pyo3::intern;
@@ -17,8 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::kit::Kit;
-use super::names::{Names, Role};
-use super::target::{Target, unquote};
+use super::names::{Names, Role, variable};
 use crate::ffi;
 
 /// `SERVER_SOFTWARE`.
@@ -72,6 +71,9 @@ struct Listener {
     address: Address,
     template: Py<PyDict>,
 }
+
+/// Name and value of a header field.
+type Field<'a> = (&'a [u8], &'a [u8]);
 
 /// What the headers of one request have told besides being in the environ.
 #[derive(Default)]
@@ -149,24 +151,19 @@ impl Environs {
         Ok(told)
     }
 
-    /// Sets the fields that came more than once to their joined values.
+    /// Sets the keys that more than one field has to their joined values.
     fn join_repeated(&self, environ: &Bound<'_, PyDict>, head: Head<'_>, is_trusted: bool) -> Result<(), EnvironError> {
         let py = environ.py();
-        let mut joined: HashMap<Vec<u8>, (usize, Vec<u8>)> = HashMap::new();
+        // By name as it is in a key, where hyphen and underscore are one.
+        let mut joined: HashMap<Vec<u8>, Vec<Field<'_>>> = HashMap::new();
         for (name, value) in head.fields() {
-            let role = self.names.get(py, name)?.role;
-            if !Told::default().note(role, value, is_trusted)? {
-                continue;
+            if Told::default().note(self.names.get(py, name)?.role, value, is_trusted)? {
+                joined.entry(variable(name)).or_default().push((name, value));
             }
-            let (count, values) = joined.entry(name.to_ascii_uppercase()).or_default();
-            if *count > 0 {
-                values.push(b',');
-            }
-            values.extend_from_slice(value);
-            *count += 1;
         }
-        for (name, (_, values)) in joined.iter().filter(|(_, (count, _))| *count > 1) {
-            environ.set_item(&self.names.get(py, name)?.key, ffi::latin1(py, values)?)?;
+        for fields in joined.values().filter(|fields| fields.len() > 1) {
+            let values = fields.iter().map(|(_, value)| *value).collect::<Vec<_>>().join(&b',');
+            environ.set_item(&self.names.get(py, fields[0].0)?.key, ffi::latin1(py, &values)?)?;
         }
         Ok(())
     }

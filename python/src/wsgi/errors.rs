@@ -2,13 +2,16 @@
 //!
 //! It goes where the error log goes. When that is standard error, it is `sys.stderr` that is written to, which the
 //! application may have replaced; when it is a file, text is held until its line is complete, so that lines of
-//! several processes do not mix.
+//! several processes do not mix. A line that is not complete when its request ends, or is too long, is ended for it.
 
 use std::sync::{Mutex, PoisonError};
 
 use gunicorn::log;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+
+/// Longest text that waits for the end of its line, in bytes.
+const LONGEST: usize = 8 * 1024;
 
 /// The Python object.
 #[derive(Debug)]
@@ -30,7 +33,10 @@ impl ErrorStream {
     fn complete(&self, text: &str) -> String {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         begun.push_str(text);
-        let end = begun.rfind('\n').map_or(0, |end| end + 1);
+        let mut end = begun.rfind('\n').map_or(0, |end| end + 1);
+        if begun.len() - end >= LONGEST {
+            end = begun.len();
+        }
         let rest = begun.split_off(end);
         std::mem::replace(&mut *begun, rest)
     }
@@ -53,7 +59,8 @@ impl ErrorStream {
         lines.try_iter()?.try_for_each(|line| self.write(line?.cast()?))
     }
 
-    fn flush(&self) {
+    /// Ends the line that has begun. Also called at the end of each request.
+    pub(super) fn flush(&self) {
         let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         append(&begun);
     }

@@ -73,12 +73,27 @@ impl FileWrapper {
     }
 }
 
-/// A second descriptor of the regular file under this object, if there is one.
+/// A second descriptor of the regular file that this object reads, if it does just that.
 fn regular_file(filelike: &Bound<'_, PyAny>) -> Option<File> {
-    // An in-memory file has the method, which raises: any failure means that there is no descriptor to use.
+    if !is_plain(filelike).unwrap_or(false) {
+        return None;
+    }
+    // A closed file has the method, which raises.
     let fd = filelike.call_method0("fileno").ok()?.extract().ok()?;
     let file = File::from(ffi::duplicate(fd).ok()?);
     file.metadata().ok()?.is_file().then_some(file)
+}
+
+/// Whether reading this object gives the bytes of its descriptor: it is an `io.FileIO`, or a buffer around one. Others,
+/// `gzip.open()`'s say, have the descriptor of a file that they read something else from.
+fn is_plain(filelike: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let io = filelike.py().import("io")?;
+    let file = io.getattr("FileIO")?;
+    let kind = filelike.get_type();
+    if kind.is(&io.getattr("BufferedReader")?) || kind.is(&io.getattr("BufferedRandom")?) {
+        return Ok(filelike.getattr("raw")?.get_type().is(&file));
+    }
+    Ok(kind.is(&file))
 }
 
 /// From where to send, and the size of the file. A Python file may have read ahead of what it has handed out, so

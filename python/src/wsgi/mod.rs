@@ -37,25 +37,23 @@ mod names;
 mod report;
 mod response;
 mod socket;
-mod target;
 
 use std::sync::{Mutex, PoisonError};
 
 use gunicorn::app::App;
-use gunicorn::net::Address;
+use gunicorn::net::{Address, note_fork};
 use gunicorn::reactor::Exchange;
 use pyo3::exceptions::{PyConnectionError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict};
 
-use crate::ffi;
 pub(crate) use environ::SERVER_SOFTWARE;
 use environ::{EnvironError, Environs};
 use errors::ErrorStream;
 use file::FileWrapper;
 use kit::Kit;
-use response::{Sending, Stage};
+use response::Sending;
 
 /// What the environ says about the server.
 #[derive(Debug, Clone)]
@@ -75,6 +73,7 @@ pub(crate) struct WsgiConfig {
 pub(crate) struct WsgiApp {
     callable: Py<PyAny>,
     environs: Environs,
+    errors: Py<ErrorStream>,
     /// Objects that wait for a request: as many as there have been requests at one time.
     kits: Mutex<Vec<Kit>>,
 }
@@ -85,16 +84,18 @@ impl WsgiApp {
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
     pub(crate) fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
+        let errors = Py::new(py, ErrorStream::new(config.errors_to_log))?;
         let base = PyDict::new(py);
-        base.set_item(intern!(py, "wsgi.errors"), Bound::new(py, ErrorStream::new(config.errors_to_log))?)?;
+        base.set_item(intern!(py, "wsgi.errors"), &errors)?;
         base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         base.set_item(intern!(py, "wsgi.multithread"), config.multithread)?;
         base.set_item(intern!(py, "wsgi.multiprocess"), config.multiprocess)?;
         base.set_item(intern!(py, "wsgi.run_once"), false)?;
         base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+        note_forks(py)?;
         let environs = Environs::new(py, &config.listeners, &base)?;
-        Ok(Self { callable, environs, kits: Mutex::new(Vec::new()) })
+        Ok(Self { callable, environs, errors, kits: Mutex::new(Vec::new()) })
     }
 
     fn serve(&self, py: Python<'_>, mut exchange: Box<Exchange>) -> Box<Exchange> {
@@ -110,6 +111,7 @@ impl WsgiApp {
         let outcome = self.answer(py, &kit, environ);
         let mut sending = kit.end(py);
         self.keep(py, kit);
+        self.errors.get().flush();
         if let Err(error) = outcome {
             fail(py, &mut sending, error);
         }
@@ -136,13 +138,24 @@ impl WsgiApp {
     }
 }
 
+/// Has the application's forks noted: a child shares the connections that are open.
+fn note_forks(py: Python<'_>) -> PyResult<()> {
+    let keywords = [("before", wrap_pyfunction!(before_fork, py)?)].into_py_dict(py)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&keywords)).map(drop)
+}
+
+#[pyfunction]
+fn before_fork() {
+    note_fork();
+}
+
 impl App for WsgiApp {
     fn call(&self, exchange: Box<Exchange>) -> Box<Exchange> {
         Python::attach(|py| self.serve(py, exchange))
     }
 
-    fn wait(&self, wait: &mut dyn FnMut()) {
-        Python::attach(|py| ffi::detached(py, wait));
+    fn wait(&self, wait: &mut (dyn FnMut() + Send)) {
+        Python::attach(|py| py.detach(wait));
     }
 
     fn check_signals(&self) -> bool {
@@ -164,10 +177,7 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
         return sending.exchange.abort();
     }
     report::failure(py, sending.exchange.head(), error);
-    match sending.stage {
-        Stage::Started => sending.exchange.abort(),
-        Stage::Waiting | Stage::Given | Stage::Encoded => sending.exchange.refuse(500, ""),
-    }
+    sending.exchange.refuse(500, "");
 }
 
 /// The application cannot be entered with this request.

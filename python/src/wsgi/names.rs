@@ -113,8 +113,13 @@ fn key(upper: &[u8]) -> Vec<u8> {
     match upper {
         b"CONTENT-TYPE" => b"CONTENT_TYPE".to_vec(),
         b"CONTENT-LENGTH" => b"CONTENT_LENGTH".to_vec(),
-        other => b"HTTP_".iter().chain(other).map(|&byte| if byte == b'-' { b'_' } else { byte }).collect(),
+        other => [b"HTTP_", &variable(other)[..]].concat(),
     }
+}
+
+/// A name as it is part of a key: in upper case, with underscores for hyphens.
+pub(super) fn variable(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|&byte| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }).collect()
 }
 
 fn role(upper: &[u8]) -> Role {

@@ -2,10 +2,13 @@
 //! gunicorn, so that whatever listens to that logger (error trackers, say) hears of them with their exception.
 
 use gunicorn::http::Head;
+use gunicorn::log;
 use gunicorn::net::Address;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
+
+use crate::zygote;
 
 /// The application failed.
 pub(super) fn failure(py: Python<'_>, head: Head<'_>, error: PyErr) {
@@ -36,10 +39,10 @@ pub(super) fn signal_handler(py: Python<'_>, error: PyErr) {
 
 fn record(py: Python<'_>, level: &str, message: &str, error: Option<PyErr>) {
     let error = error.map(|error| error.into_value(py).into_bound(py));
-    // A logger that fails must not take the request with it, and has itself nowhere else to go than standard error.
+    // A logger that fails must not take the request with it, and its failure goes past all loggers.
     if let Err(failed) = try_record(py, level, message, error.as_ref()) {
         for error in error.map(|error| PyErr::from_value(error.into_any())).into_iter().chain([failed]) {
-            error.display(py);
+            log::error::raw(zygote::traceback(py, &error).as_bytes());
         }
     }
 }

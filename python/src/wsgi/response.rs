@@ -13,7 +13,6 @@ use pyo3::types::PyBytes;
 
 use super::checkout::{Checkout, Unavailable};
 use super::head::Head;
-use crate::ffi;
 
 /// From this size on, in bytes, a part of the body is not copied into the output buffer.
 const LARGE: usize = 16 * 1024;
@@ -23,12 +22,10 @@ const LARGE: usize = 16 * 1024;
 pub(super) enum Stage {
     /// `start_response` has not been called.
     Waiting,
-    /// The application has given the head, and may still replace it. It is started when the body's length may be known.
+    /// The application has given the head. It is encoded when the body's length may be known.
     Given,
-    /// As `Given`, but the head tells the length itself and is started.
+    /// As `Given`, and the head is encoded. It can be replaced until it has left.
     Encoded,
-    /// The head is started for good; it may have left.
-    Started,
 }
 
 /// A response on its way.
@@ -44,7 +41,7 @@ pub(super) struct Sending {
     pub(super) gone: bool,
 }
 
-/// Why a response did not proceed.
+/// Why a response does not go on.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error("the application has not called start_response")]
@@ -72,43 +69,66 @@ impl Sending {
         match self.stage {
             Stage::Waiting => return Err(SendError::NoHead),
             Stage::Given => self.head.start(&mut self.exchange, body_length)?,
-            Stage::Encoded | Stage::Started => {}
+            Stage::Encoded => {}
         }
-        self.stage = Stage::Started;
+        self.stage = Stage::Encoded;
         Ok(())
     }
 
     /// Takes the application's head, instead of an earlier one.
     fn give(&mut self, head: Head) -> Result<(), SendError> {
-        self.stage = match self.stage {
-            Stage::Started => return Ok(()),
-            _ if head.has_length() => {
-                head.start(&mut self.exchange, None)?;
-                Stage::Encoded
-            }
-            _ => {
-                head.check()?;
-                Stage::Given
-            }
+        self.stage = if head.has_length() {
+            head.start(&mut self.exchange, None)?;
+            Stage::Encoded
+        } else {
+            head.check()?;
+            Stage::Given
         };
         self.head = head;
         Ok(())
     }
 
-    /// Takes the next step of the response, once it has been started and the client has taken enough of what was sent
-    /// before. Notes it when the client has gone.
-    fn proceed(
+    /// Takes the next step of the response, once the client has taken enough of what was sent before.
+    fn step(
         &mut self,
         py: Python<'_>,
-        body_length: Option<u64>,
         step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError>,
     ) -> Result<(), SendError> {
-        self.open(body_length)?;
         let exchange = &mut *self.exchange;
-        let room = if exchange.is_full() { ffi::detached(py, || exchange.make_room()) } else { Ok(()) };
+        let room = if exchange.is_full() { py.detach(|| exchange.make_room()) } else { Ok(()) };
         let result = room.and_then(|()| step(exchange));
+        self.note(result)
+    }
+
+    /// Notes it when the client has gone.
+    fn note(&mut self, result: Result<(), ResponseError>) -> Result<(), SendError> {
         self.gone |= matches!(result, Err(ResponseError::Gone));
         Ok(result?)
+    }
+
+    /// Sends a part of the body.
+    fn send(&mut self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> Result<(), SendError> {
+        self.open(body_length)?;
+        let bytes = part.as_bytes();
+        if bytes.len() < LARGE {
+            return self.step(part.py(), |exchange| exchange.write(bytes));
+        }
+        let owned = Box::new(PyBackedBytes::from(part.clone()));
+        self.step(part.py(), |exchange| exchange.write_owned(owned))
+    }
+
+    /// Waits until the client has all there is, before the application makes more (PEP 3333, "Buffering and Streaming").
+    fn catch_up(&mut self, py: Python<'_>) -> Result<(), SendError> {
+        let exchange = &mut *self.exchange;
+        let result = if exchange.is_behind() { py.detach(|| exchange.catch_up()) } else { Ok(()) };
+        self.note(result)
+    }
+
+    /// Ends the response.
+    fn finish(&mut self, body_length: Option<u64>) -> Result<(), SendError> {
+        self.open(body_length)?;
+        let result = self.exchange.finish();
+        self.note(result)
     }
 }
 
@@ -132,7 +152,7 @@ impl Response {
 
     /// Ends the request. Waits for a thread of the application that is just writing.
     pub(super) fn end(&self, py: Python<'_>) -> Sending {
-        self.sending.try_end().unwrap_or_else(|| ffi::detached(py, || self.sending.end()))
+        self.sending.try_end().unwrap_or_else(|| py.detach(|| self.sending.end()))
     }
 
     /// Lets `work` use the response.
@@ -153,12 +173,16 @@ impl Response {
     /// # Errors
     /// `BrokenPipeError` when the client has gone; `AssertionError` when there is no head yet.
     pub(super) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
-        let bytes = part.as_bytes();
-        if bytes.len() < LARGE {
-            return self.send_copied(part.py(), bytes, body_length);
-        }
-        let owned = Box::new(PyBackedBytes::from(part.clone()));
-        self.with(|sending| sending.proceed(part.py(), body_length, |exchange| exchange.write_owned(owned)))??;
+        self.with(|sending| sending.send(part, body_length))??;
+        Ok(())
+    }
+
+    /// As `send`, of a part that the application may add to: when this returns, all of it has gone to the client.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(super) fn send_through(&self, part: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.with(|sending| sending.send(part, None).and_then(|()| sending.catch_up(part.py())))??;
         Ok(())
     }
 
@@ -167,7 +191,10 @@ impl Response {
     /// # Errors
     /// As `send`.
     pub(super) fn send_copied(&self, py: Python<'_>, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.proceed(py, body_length, |exchange| exchange.write(bytes)))??;
+        self.with(|sending| {
+            sending.open(body_length)?;
+            sending.step(py, |exchange| exchange.write(bytes))
+        })??;
         Ok(())
     }
 
@@ -177,7 +204,7 @@ impl Response {
     /// As `send`.
     pub(super) fn send_whole(&self, body: &Bound<'_, PyBytes>) -> PyResult<()> {
         self.send(body, Some(body.as_bytes().len() as u64))?;
-        self.finish(body.py(), None)
+        self.finish(None)
     }
 
     /// Sends the file's bytes from `offset` on, and tells their number where the application has not.
@@ -186,7 +213,8 @@ impl Response {
     /// As `send`.
     pub(super) fn send_file(&self, py: Python<'_>, file: File, offset: u64, length: u64) -> PyResult<()> {
         self.with(|sending| {
-            sending.proceed(py, Some(length), |exchange| ffi::detached(py, || exchange.send_file(file, offset, length)))
+            sending.open(Some(length))?;
+            sending.step(py, |exchange| py.detach(|| exchange.send_file(file, offset, length)))
         })??;
         Ok(())
     }
@@ -195,8 +223,8 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.proceed(py, body_length, Exchange::finish))??;
+    pub(super) fn finish(&self, body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.finish(body_length))??;
         Ok(())
     }
 }
@@ -205,14 +233,14 @@ impl Response {
 impl Response {
     /// The `write` callable of PEP 3333.
     fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.send(body_part(data)?, None)
+        self.send_through(body_part(data)?)
     }
 
     /// `wsgi.early_hints`: sends a 103 with these fields, unless the response has started or the client is too old.
     fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut hints = Head::default();
         hints.set_hints(headers)?;
-        self.with(|sending| hints.hint(&mut sending.exchange))?.map_err(SendError::from)?;
+        self.with(|sending| sending.step(headers.py(), |exchange| hints.hint(exchange)))??;
         Ok(())
     }
 }
@@ -255,13 +283,13 @@ impl Start {
         let py = status.py();
         let response = self.response.get();
         let replaces = exc_info.map(|exc_info| exc_info.is_truthy()).transpose()?.unwrap_or(false);
-        let (stage, mut head) = response.with(|sending| match sending.stage {
-            Stage::Waiting => (Stage::Waiting, std::mem::take(&mut sending.head)),
-            stage => (stage, Head::default()),
+        let (stage, is_sent, mut head) = response.with(|sending| match sending.stage {
+            Stage::Waiting => (Stage::Waiting, false, std::mem::take(&mut sending.head)),
+            stage => (stage, sending.exchange.is_head_sent(), Head::default()),
         })?;
         match (stage, exc_info) {
-            (Stage::Started, Some(exc_info)) if replaces => return Err(raised(exc_info)?),
-            (Stage::Given | Stage::Encoded | Stage::Started, _) if !replaces => {
+            (_, Some(exc_info)) if replaces && is_sent => return Err(raised(exc_info)?),
+            (Stage::Given | Stage::Encoded, _) if !replaces => {
                 return Err(PyAssertionError::new_err("Response headers already set!"));
             }
             _ => {}

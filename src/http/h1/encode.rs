@@ -185,26 +185,30 @@ impl Encoder {
     }
 
     /// Ends the response: appends the last chunk if there are chunks, and says what becomes of the connection.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Finish {
+    pub fn finish(&self, out: &mut Vec<u8>) -> Finish {
         match self.framing {
-            Some(Framing::Length(total)) if self.sent < total => {
-                self.keep_alive = false;
-                return Finish::Incomplete;
-            }
+            Some(Framing::Length(total)) if self.sent < total => return Finish::Incomplete,
             Some(Framing::Chunked) => out.extend_from_slice(b"0\r\n\r\n"),
             _ => {}
         }
         if self.keep_alive { Finish::KeepAlive } else { Finish::Close }
     }
 
-    /// Whether the head has been encoded.
-    pub fn is_started(&self) -> bool {
-        self.framing.is_some()
+    /// Whether the body needs no more bytes: all that Content-Length announces are there, or there is to be none.
+    pub fn is_body_complete(&self) -> bool {
+        match self.framing {
+            Some(Framing::Length(total)) => self.sent >= total,
+            Some(Framing::Bodiless) => true,
+            Some(Framing::Chunked | Framing::UntilClose) | None => false,
+        }
     }
 
-    /// Whether the connection may carry another request once the response is complete. `false` before the start.
-    pub fn keep_alive(&self) -> bool {
-        self.keep_alive
+    /// The length that the head announces for the body, if it does and there is one.
+    pub fn announced(&self) -> Option<u64> {
+        match self.framing {
+            Some(Framing::Length(total)) => Some(total),
+            _ => None,
+        }
     }
 
     /// Bytes of body that count as sent, without framing.
@@ -245,7 +249,6 @@ mod tests {
             out.extend_from_slice(frame.suffix());
         }
         let finish = encoder.finish(&mut out);
-        assert_eq!(encoder.keep_alive(), finish == Finish::KeepAlive);
         (String::from_utf8(out).unwrap(), finish)
     }
 
@@ -255,7 +258,7 @@ mod tests {
         let head = ResponseHead { status, reason, fields };
         let error = encoder.start(&head, GET, None, DATE, &mut out).unwrap_err();
         assert_eq!(out, b"before");
-        assert!(!encoder.is_started());
+        assert_eq!(encoder, Encoder::new());
         error.to_string()
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::basic;
 use super::escape::{self, Quoting};
 use super::record::Record;
+use crate::http::unquote;
 
 /// One value of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl Atom {
             Self::Time => line.extend_from_slice(time),
             Self::RequestLine => append_request_line(line, record, quoting),
             Self::Method => escape::append(line, record.method, quoting),
-            Self::Path => escape::append_decoded(line, record.path, quoting),
+            Self::Path => escape::append(line, &unquote(record.path), quoting),
             Self::Query => escape::append(line, record.query, quoting),
             Self::Protocol => escape::append(line, record.protocol, quoting),
             Self::Status => append_status(line, record.status),

@@ -44,19 +44,6 @@ pub(super) fn append_word(line: &mut Vec<u8>, value: &[u8], quoting: Quoting) {
     }
 }
 
-/// Appends a path without its percent-encoding (RFC 3986, section 2.1), as `PATH_INFO` has it. A `%` that is not
-/// followed by two hexadecimal digits stands for itself.
-pub(super) fn append_decoded(line: &mut Vec<u8>, mut path: &[u8], quoting: Quoting) {
-    while let Some(percent) = memchr::memchr(b'%', path) {
-        let (before, rest) = path.split_at(percent);
-        append(line, before, quoting);
-        let (byte, taken) = decode(rest).map_or((b'%', 1), |byte| (byte, 3));
-        append(line, &[byte], quoting);
-        path = &rest[taken..];
-    }
-    append(line, path, quoting);
-}
-
 /// Length of the first `characters` of quoted text, in bytes: never ends inside an escape, since a backslash
 /// left alone would quote what follows it.
 pub(super) fn prefix_length(quoted: &[u8], characters: usize) -> usize {
@@ -88,12 +75,6 @@ fn append_hex(line: &mut Vec<u8>, byte: u8, quoting: Quoting) {
     };
 }
 
-fn decode(escape: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = escape else { return None };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +95,6 @@ mod tests {
     fn a_word_has_no_space() {
         assert_eq!(text(append_word, b"a b", Quoting::Text), r"a\x20b");
         assert_eq!(text(append_word, b" ", Quoting::Json), r"\u0020");
-    }
-
-    #[test]
-    fn a_path_is_decoded_before_it_is_quoted() {
-        assert_eq!(text(append_decoded, b"/a%20b%0Ac%22", Quoting::Text), r#"/a b\x0Ac\""#);
-        assert_eq!(text(append_decoded, b"/100%/%zz/%4", Quoting::Text), "/100%/%zz/%4");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::record::{Lookup, Record, joined};
-use crate::http::{Head, Version};
+use crate::http::{Head, Target, Version};
 use crate::log;
 use crate::net::Address;
 use crate::reactor::Exchange;
@@ -42,7 +42,7 @@ impl AccessLog for ExchangeLog {
 /// Writes the line of an exchange whose response is complete or cut.
 fn write_exchange(exchange: &Exchange, took: Duration) {
     let head = exchange.head();
-    let (path, query) = path_and_query(head.target());
+    let Target { path, query } = Target::divide(head.target());
     let (status, length) = exchange.sent();
     let mut address = [0; ADDRESS_BYTES];
     let peer = address_text(exchange.peer(), &mut address);
@@ -98,7 +98,7 @@ impl Lookup for RequestEnviron<'_> {
         let value = match name {
             b"request_method" => head.method(),
             b"raw_uri" => head.target(),
-            b"query_string" => path_and_query(head.target()).1,
+            b"query_string" => Target::divide(head.target()).query,
             b"remote_addr" => self.peer,
             b"server_protocol" => protocol(head.version()),
             b"content_type" | b"content_length" => return self.field(name),
@@ -137,38 +137,10 @@ fn address_text<'a>(address: &Address, buffer: &'a mut [u8; ADDRESS_BYTES]) -> &
     buffer.get(..ADDRESS_BYTES - free).unwrap_or_default()
 }
 
-/// Path and query of a target, which in the absolute form (RFC 9112, section 3.2.2) follow the authority.
-fn path_and_query(target: &[u8]) -> (&[u8], &[u8]) {
-    let (path, query) = split_at_byte(target, b'?');
-    let Some(colon) = memchr::memmem::find(path, b"://").filter(|_| !path.starts_with(b"/")) else {
-        return (path, query);
-    };
-    let authority = &path[colon + 3..];
-    (&authority[memchr::memchr(b'/', authority).unwrap_or(authority.len())..], query)
-}
-
-/// What stands before the first `byte` and after it.
-fn split_at_byte(bytes: &[u8], byte: u8) -> (&[u8], &[u8]) {
-    match memchr::memchr(byte, bytes) {
-        Some(at) => (&bytes[..at], &bytes[at + 1..]),
-        None => (bytes, b""),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::Span;
-
-    #[test]
-    fn a_target_is_divided_as_in_the_environ() {
-        assert_eq!(path_and_query(b"/a?b?c"), (&b"/a"[..], &b"b?c"[..]));
-        assert_eq!(path_and_query(b"/a"), (&b"/a"[..], &b""[..]));
-        assert_eq!(path_and_query(b"//a://b"), (&b"//a://b"[..], &b""[..]));
-        assert_eq!(path_and_query(b"http://host:80/a?b"), (&b"/a"[..], &b"b"[..]));
-        assert_eq!(path_and_query(b"http://host"), (&b""[..], &b""[..]));
-        assert_eq!(path_and_query(b"*"), (&b"*"[..], &b""[..]));
-    }
 
     #[test]
     fn response_fields_are_found_in_the_encoded_head() {

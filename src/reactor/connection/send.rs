@@ -26,12 +26,13 @@ impl Connection {
         take: usize,
         after: &[u8],
     ) -> io::Result<()> {
+        let is_first = self.output.is_empty();
         let bytes = (*payload).as_ref().get(..take).unwrap_or_default();
-        let sent = if self.output.is_empty() { self.try_send(&[before[0], before[1], bytes, after])? } else { 0 };
+        let sent = if is_first { self.try_send(&[before[0], before[1], bytes, after])? } else { 0 };
         let skip = self.output.push_rest(before, sent);
         self.output.push_owned(payload, skip.min(take)..take);
         self.output.push_rest(&[after], skip.saturating_sub(take));
-        Ok(())
+        if is_first { Ok(()) } else { self.flush().map(drop) }
     }
 
     /// As `send`, for a file (with offset and length), and what goes before and after it.
