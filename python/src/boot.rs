@@ -12,7 +12,7 @@ use gunicorn::log;
 use gunicorn::master::protocol::{self, encode_ready};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::Settings;
-use gunicorn::sys::{clock, process, title, users};
+use gunicorn::sys::{self, clock, fd, parent, process, title, users};
 use gunicorn::worker::control::Stop;
 
 /// gunicorn's exit code of a worker that failed before it could serve.
@@ -68,18 +68,18 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
 
 /// Not for longer than a request may take to finish does a worker live without its master.
 fn follow_master(settings: &Settings, master: i32) -> io::Result<()> {
-    process::outlive_parent_by(settings.graceful_timeout)?;
-    match process::is_orphaned(master) {
+    parent::outlive_parent_by(settings.graceful_timeout)?;
+    match parent::is_orphaned(master) {
         true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone")),
         false => Ok(()),
     }
 }
 
 fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
-    let (wake, signalled) = process::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
+    let (wake, signalled) = fd::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
     signals::install_for_worker(py, signalled.as_raw_fd())
         .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
-    process::unblock_signals().map_err(|error| failed("unblock its signals", &error.to_string()))?;
+    sys::signals::unblock().map_err(|error| failed("unblock its signals", &error.to_string()))?;
     // The interpreter's signal handler writes to it for as long as the process lives.
     std::mem::forget(signalled);
     Ok(wake)
@@ -102,7 +102,7 @@ fn prepare_interpreter(py: Python<'_>) -> PyResult<()> {
 
 fn tell_ready(loaded: &Loaded, slot: u32) -> io::Result<()> {
     let pid = u32::try_from(process::pid()).unwrap_or_default();
-    process::write(&loaded.ready, &encode_ready(slot, pid)).map(drop)
+    fd::write(&loaded.ready, &encode_ready(slot, pid)).map(drop)
 }
 
 fn failed(step: &str, why: &str) -> zygote::Failure {

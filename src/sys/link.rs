@@ -29,7 +29,7 @@ impl Link {
     pub fn pair() -> io::Result<(Self, Self)> {
         let flags = SockFlag::empty();
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        super::process::close_on_exec(ours.as_fd())?;
+        super::fd::close_on_exec(ours.as_fd())?;
         socket2::SockRef::from(&ours).set_nonblocking(true)?;
         for end in [&ours, &theirs] {
             setsockopt(end, sockopt::SndBuf, &MESSAGE_BYTES)?;
@@ -42,8 +42,8 @@ impl Link {
     /// # Errors
     /// `fd` is not open.
     pub fn inherited(fd: RawFd) -> io::Result<Self> {
-        let end = super::process::owned(fd)?;
-        super::process::close_on_exec(end.as_fd())?;
+        let end = super::fd::owned(fd)?;
+        super::fd::close_on_exec(end.as_fd())?;
         Ok(Self(end))
     }
 

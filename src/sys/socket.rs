@@ -64,7 +64,7 @@ pub fn listen_unix(path: &Path, options: ListenOptions) -> io::Result<OwnedFd> {
 /// # Errors
 /// `fd` is not an open stream socket; listen(2)
 pub fn listen_inherited(fd: RawFd, options: ListenOptions) -> io::Result<OwnedFd> {
-    let socket = Socket::from(super::process::duplicate(fd)?);
+    let socket = Socket::from(super::fd::duplicate(fd)?);
     if socket.r#type()? != Type::STREAM {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket"));
     }

@@ -13,10 +13,12 @@ use pyo3::prelude::*;
 
 use crate::glue::CONFIG;
 use crate::{boot, ffi, signals};
+use gunicorn::log;
 use gunicorn::master::protocol::{Answer, Order, PythonConfig, VERSION};
+use gunicorn::sys::fork::{self, Forked};
 use gunicorn::sys::link::Link;
-use gunicorn::sys::process::{self, Forked};
-use gunicorn::{log, sys};
+use gunicorn::sys::signals::KILL;
+use gunicorn::sys::{link, parent};
 pub(crate) use load::{Loaded, load_app};
 
 /// Why an order could not be followed, in words for the operator.
@@ -53,7 +55,7 @@ pub(crate) fn run(py: Python<'_>, link: i32, master: i32) -> i32 {
 
 impl Zygote {
     fn start(py: Python<'_>, link: i32, master: i32) -> io::Result<Self> {
-        process::signal_on_parent_death(sys::KILL)?;
+        parent::signal_on_parent_death(KILL)?;
         signals::disregard(py).map_err(|error| io::Error::other(error.to_string()))?;
         let zygote = Self { link: Link::inherited(link)?, master, loaded: None };
         let origin = module_file(py).unwrap_or_else(|| "the package gunicorn_rs".to_owned());
@@ -114,7 +116,7 @@ impl Zygote {
     /// Forks through the interpreter's own calls, so that the application's at-fork handlers run.
     fn fork(&self, py: Python<'_>, slot: u32) -> Result<Next, Failure> {
         ffi::before_fork(py);
-        let forked = process::fork_orphan();
+        let forked = fork::fork_orphan();
         match forked {
             Ok((Forked::Orphan(go), _)) => {
                 ffi::after_fork_in_child(py);
@@ -139,7 +141,7 @@ impl Zygote {
         let Self { link, master, loaded } = self;
         drop(link);
         match loaded {
-            Some(loaded) if process::await_release(go) => boot::run(py, loaded, slot, master),
+            Some(loaded) if fork::await_release(go) => boot::run(py, loaded, slot, master),
             _ => 0,
         }
     }
@@ -147,7 +149,7 @@ impl Zygote {
     fn give_up(&self, failure: Failure) -> io::Result<i32> {
         let Failure { exit_code, mut message } = failure;
         // A traceback of a deep recursion can be longer than a message may be; its end says what happened.
-        let longest = sys::link::MESSAGE_BYTES / 8;
+        let longest = link::MESSAGE_BYTES / 8;
         if message.len() > longest {
             let mut cut = message.len() - longest;
             while !message.is_char_boundary(cut) {
