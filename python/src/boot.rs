@@ -56,6 +56,8 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     // First, since the user to become may not be allowed to read the interpreter's library.
     prepare_interpreter(py).map_err(|error| failed("prepare the interpreter", &zygote::traceback(py, &error)))?;
     drop_privileges(&settings)?;
+    // Again: the kernel has forgotten it if the user or group has changed.
+    follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
     let app = match loaded.app.take() {
         Some(app) => app,
         None => zygote::load_app(py, &settings)?,
