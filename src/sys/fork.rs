@@ -1,14 +1,14 @@
 //! Forks whose child belongs to somebody else: a worker is forked by a zygote, and is a child of the master.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, pipe2};
 
-use super::fd::{pipe, read, write};
+use super::fd::{read, write};
 
 /// Which side of [`fork_orphan`] this is.
 #[derive(Debug)]
@@ -25,19 +25,23 @@ pub enum Forked {
 /// All signals are blocked in it: one that comes before its handlers are in place waits for [`signals::unblock`](super::signals::unblock).
 ///
 /// # Errors
-/// pipe2(2), fork(2)
-pub fn fork_orphan() -> io::Result<(Forked, Held)> {
+/// The errno of pipe2(2) or fork(2); `EAGAIN` when a process died in the middle of it.
+pub fn fork_orphan() -> Result<(Forked, Held), i32> {
+    fork_with_signals_blocked().map_err(|errno| errno as i32)
+}
+
+fn fork_with_signals_blocked() -> nix::Result<(Forked, Held)> {
     let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let forked = fork_blocked();
+    let forked = fork_twice();
     if !matches!(forked, Ok((Forked::Orphan(_), _))) {
         former.thread_set_mask()?;
     }
     forked
 }
 
-fn fork_blocked() -> io::Result<(Forked, Held)> {
-    let (pid_read, pid_write) = pipe(false)?;
-    let (go_read, go_write) = pipe(false)?;
+fn fork_twice() -> nix::Result<(Forked, Held)> {
+    let (pid_read, pid_write) = pipe2(OFlag::O_CLOEXEC)?;
+    let (go_read, go_write) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: the caller is the only thread that goes on in the child (fork(2)); the intermediate child calls
     // only fork, write and _exit, which are async-signal-safe.
     match unsafe { nix::unistd::fork() }? {
@@ -74,18 +78,19 @@ impl Held {
 }
 
 /// Whether the orphan may go on.
-pub fn await_release(go: &OwnedFd) -> bool {
-    matches!(read(go, &mut [0]), Ok(1))
+pub fn await_release(go: OwnedFd) -> bool {
+    matches!(read(&go, &mut [0]), Ok(1))
 }
 
-fn read_pid(from: &OwnedFd) -> io::Result<i32> {
+/// The pid, or the errno, negative, that the intermediate child has written.
+fn read_pid(from: &OwnedFd) -> nix::Result<i32> {
     let mut bytes = [0; 4];
-    match read(from, &mut bytes)? {
-        4 => match i32::from_ne_bytes(bytes) {
-            errno if errno < 0 => Err(io::Error::from_raw_os_error(-errno)),
-            pid => Ok(pid),
-        },
-        _ => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the intermediate child of a fork died")),
+    let length = read(from, &mut bytes);
+    match (length, i32::from_ne_bytes(bytes)) {
+        (Ok(4), pid @ 1..) => Ok(pid),
+        (Ok(4), errno) => Err(Errno::from_raw(-errno)),
+        // It was killed before it could write.
+        _ => Err(Errno::EAGAIN),
     }
 }
 

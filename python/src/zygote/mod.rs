@@ -74,7 +74,7 @@ impl Zygote {
                     let order = serde_json::from_slice(&message)?;
                     match self.follow(py, order, files) {
                         Ok(Next::Listen) => {}
-                        Ok(Next::Work(slot, go)) => return Ok(self.work(py, slot, &go)),
+                        Ok(Next::Work(slot, go)) => return Ok(self.work(py, slot, go)),
                         Err(failure) => return self.give_up(failure),
                     }
                 }
@@ -128,16 +128,15 @@ impl Zygote {
                 held.release();
                 Ok(Next::Listen)
             }
-            Err(error) => {
+            Err(errno) => {
                 ffi::after_fork_in_parent(py);
-                let errno = error.raw_os_error().unwrap_or_default();
                 self.send(&Answer::ForkFailed { slot, errno }).map(|()| Next::Listen)
             }
         }
     }
 
     /// The rest of this process's life, as a worker.
-    fn work(self, py: Python<'_>, slot: u32, go: &OwnedFd) -> i32 {
+    fn work(self, py: Python<'_>, slot: u32, go: OwnedFd) -> i32 {
         let Self { link, master, loaded } = self;
         drop(link);
         match loaded {
