@@ -38,6 +38,8 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32
         // Told to end while it was booting: the interrupted import is no failure.
         Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
         Err(failure) => {
+            // What ends anyhow is not to be ended by an exception.
+            signals::CONTROL.stop(Stop::Quick);
             log::error!("{}", failure.message.trim_end());
             log::info!("Worker exiting (pid: {})", process::pid());
             failure.exit_code
@@ -62,7 +64,7 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
         Some(app) => app,
         None => zygote::load_app(py, &settings)?,
     };
-    cells.set_deadline(None);
+    cells.set_deadline(settings.timeout.map(|timeout| clock::now() + timeout));
     cells.set_ready();
     tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
     Ok(Worker { loaded, app, cells, wake })
@@ -82,7 +84,8 @@ fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
     signals::install_for_worker(py, signalled.as_raw_fd())
         .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
     sys::signals::unblock().map_err(|error| failed("unblock its signals", &error.to_string()))?;
-    // The interpreter's signal handler writes to it for as long as the process lives.
+    // The interpreter's signal handler writes to it for as long as the process lives, which it must always be able to.
+    std::mem::forget(fd::duplicate(wake.as_raw_fd()).map_err(|error| failed("keep a pipe", &error.to_string()))?);
     std::mem::forget(signalled);
     Ok(wake)
 }

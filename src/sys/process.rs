@@ -11,6 +11,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::signals::GROUP;
+
 /// How a child ended: its exit code, or the signal that killed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -33,14 +35,19 @@ pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()
 }
 
-/// Starts a program with no signal blocked: a child inherits what its parent has blocked to collect as messages.
+/// Starts a program with the signals of the [`GROUP`] blocked, and only those: it is not to die of one before it has
+/// its handlers, nor to inherit what this process has blocked to collect as messages.
 ///
 /// # Errors
 /// fork(2), execve(2)
 pub fn spawn(command: &mut Command) -> io::Result<Child> {
-    let unblock = || Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?);
+    let mut blocked = SigSet::empty();
+    for number in GROUP {
+        blocked.add(Signal::try_from(number)?);
+    }
+    let block = move || Ok(signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None)?);
     // SAFETY: between fork and exec only sigprocmask(2) is called, which is async-signal-safe.
-    unsafe { command.pre_exec(unblock) }.spawn()
+    unsafe { command.pre_exec(block) }.spawn()
 }
 
 /// Reaps one ended child; `None` when none has ended (waitpid(2), `WNOHANG`).

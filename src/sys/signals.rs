@@ -33,6 +33,9 @@ pub const USR2: i32 = libc::SIGUSR2;
 /// SIGWINCH
 pub const WINCH: i32 = libc::SIGWINCH;
 
+/// What a terminal or an operator sends to a whole process group, and what the master alone acts on.
+pub const GROUP: [i32; 8] = [INT, QUIT, HUP, TTIN, TTOU, USR1, USR2, WINCH];
+
 /// The signals that this process takes as messages. Children inherit that they are blocked, unless
 /// [`spawn`](super::process::spawn) starts them.
 #[derive(Debug)]
