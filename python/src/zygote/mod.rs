@@ -5,6 +5,7 @@
 
 mod load;
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -16,10 +17,13 @@ use crate::{boot, ffi, signals};
 use gunicorn::log;
 use gunicorn::master::protocol::{Answer, Order, PythonConfig, VERSION};
 use gunicorn::sys::fork::{self, Forked};
-use gunicorn::sys::link::Link;
+use gunicorn::sys::link::{self, Link};
+use gunicorn::sys::parent;
 use gunicorn::sys::signals::KILL;
-use gunicorn::sys::{link, parent};
 pub(crate) use load::{Loaded, load_app};
+
+/// Most that a config may define, in bytes of JSON: it must fit into one message, written anew.
+const CONFIG_BYTES: usize = link::MESSAGE_BYTES / 2;
 
 /// Why an order could not be followed, in words for the operator.
 #[derive(Debug)]
@@ -97,15 +101,19 @@ impl Zygote {
     }
 
     fn read_config(&self, py: Python<'_>, config: &PythonConfig, chdir: &Path) -> Result<(), Failure> {
+        let settings: HashSet<&str> = gunicorn::settings::all().map(|setting| setting.name).collect();
         let described = CONFIG.module(py).and_then(|module| {
             module.call_method1("enter", (chdir.as_os_str(),))?;
             let described = match config {
-                PythonConfig::File(path) => module.call_method1("read_file", (path.as_os_str(),)),
-                PythonConfig::Module(name) => module.call_method1("read_module", (name,)),
+                PythonConfig::File(path) => module.call_method1("read_file", (path.as_os_str(), settings)),
+                PythonConfig::Module(name) => module.call_method1("read_module", (name, settings)),
             }?;
             described.extract::<String>()
         });
-        let values = described.map_err(|error| config_failure(py, config, &error))?;
+        let values = described.map_err(|error| config_failure(config, &traceback(py, &error)))?;
+        if values.len() > CONFIG_BYTES {
+            return Err(config_failure(config, &too_much(values.len())));
+        }
         let values = serde_json::from_str(&values).map_err(|error| Failure {
             exit_code: 1,
             message: format!("the config's values cannot be read: {error}"),
@@ -170,12 +178,19 @@ impl Zygote {
     }
 }
 
-fn config_failure(py: Python<'_>, config: &PythonConfig, error: &PyErr) -> Failure {
+fn config_failure(config: &PythonConfig, why: &str) -> Failure {
     let name = match config {
         PythonConfig::File(path) => path.display().to_string(),
         PythonConfig::Module(name) => format!("python:{name}"),
     };
-    Failure { exit_code: 1, message: format!("Failed to read config file: {name}\n{}", traceback(py, error)) }
+    Failure { exit_code: 1, message: format!("Failed to read config file: {name}\n{why}") }
+}
+
+fn too_much(bytes: usize) -> String {
+    format!(
+        "It defines too much: {bytes} bytes of names and values, where {CONFIG_BYTES} are the most. \
+         Names that start with an underscore do not count."
+    )
 }
 
 /// The traceback as the interpreter prints it.
