@@ -43,7 +43,8 @@ pub(crate) fn detached<R>(py: Python<'_>, work: impl FnOnce() -> R) -> R {
     py.detach(move || OnThisThread((work.into_inner())())).into_inner()
 }
 
-/// Runs the interpreter's and the application's handlers that come before a fork, and holds the interpreter's locks over it.
+/// Runs the interpreter's and the application's handlers that come before a fork, and holds the interpreter's locks
+/// over it.
 pub(crate) fn before_fork(_py: Python<'_>) {
     // SAFETY: the token proves that this thread is attached to the interpreter, which is all that is asked.
     unsafe { pyo3::ffi::PyOS_BeforeFork() }

@@ -22,7 +22,8 @@ pub enum Forked {
 
 /// Forks a process that is not this one's child: it is adopted by the nearest subreaper. It is held until the parent
 /// [releases](Held::release) it, so that whoever is told of the pid learns of it before the process can end by itself.
-/// All signals are blocked in it: one that comes before its handlers are in place waits for [`signals::unblock`](super::signals::unblock).
+/// All signals are blocked in it: one that comes before its handlers are in place waits for
+/// [`signals::unblock`](super::signals::unblock).
 ///
 /// # Errors
 /// The errno of pipe2(2) or fork(2); `EAGAIN` when a process died in the middle of it.

@@ -24,8 +24,8 @@ pub fn open_append(path: &Path) -> io::Result<OwnedFd> {
     fd::duplicate(file.as_raw_fd())
 }
 
-/// Makes `target` refer to the file of `source`, in one step: a write on `target` by another thread goes to the old file
-/// or to the new one, never to none. Standard descriptors stay open over execve(2), others do not.
+/// Makes `target` refer to the file of `source`, in one step: a write on `target` by another thread goes to the old
+/// file or to the new one, never to none. Standard descriptors stay open over execve(2), others do not.
 ///
 /// # Errors
 /// Those of dup3(2), EINTR and EBUSY apart, which are tried again.

@@ -92,7 +92,7 @@ extern "C" fn start_countdown(_signal: libc::c_int) {
     when.it_value.tv_sec = libc::time_t::try_from(millis / 1000).unwrap_or(libc::time_t::MAX);
     // Below 1000, so it is exact in every integer type.
     when.it_value.tv_nsec = (millis % 1000) as libc::c_long * 1_000_000;
-    // SAFETY: the timer was made before this handler was installed and is never deleted; `when` is only read. The kernel
-    // refuses a number that is no timer of this process.
+    // SAFETY: the timer was made before this handler was installed and is never deleted; `when` is only read. The
+    // kernel refuses a number that is no timer of this process.
     unsafe { libc::timer_settime(COUNTDOWN.load(Ordering::Relaxed), 0, &raw const when, ptr::null_mut()) };
 }
