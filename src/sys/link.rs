@@ -51,8 +51,8 @@ impl Link {
     /// Sends one message with files.
     ///
     /// # Errors
-    /// sendmsg(2): `EPIPE` when the other end has gone, `EMSGSIZE` when the message is too long, `WouldBlock` at the end
-    /// that never waits when the other one does not read.
+    /// sendmsg(2): `EPIPE` when the other end has gone, `EMSGSIZE` when the message is too long, `WouldBlock` at the
+    /// end that never waits when the other one does not read.
     pub fn send(&self, message: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let raw: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];

@@ -22,7 +22,8 @@ pub fn effective() -> (u32, u32) {
 }
 
 /// Becomes `group`, then `user`, for good. Root's supplementary groups are given up: a named user gets its own, any
-/// other only the group. The group itself stays what it is where only a user is given, root's group 0 too, as under gunicorn.
+/// other only the group. The group itself stays what it is where only a user is given, root's group 0 too, as under
+/// gunicorn.
 ///
 /// # Errors
 /// initgroups(3), setgroups(2), setgid(2), setuid(2)
