@@ -60,13 +60,15 @@ impl SlotCells {
     /// Empties the slot for its next worker, which has until `deadline` to boot.
     pub fn reset(&self, deadline: Option<Time>) {
         self.ready.store(0, Relaxed);
+        // Odd for ever, had the last worker been killed while it wrote its request.
+        self.sequence.store(0, Relaxed);
         for cell in [&self.requests, &self.bytes_sent, &self.connections, &self.since, &self.request_length] {
             cell.store(0, Relaxed);
         }
         self.set_deadline(deadline);
     }
 
-    /// Sets or clears the time by which the worker must show that it lives.
+    /// Sets or clears the time by which the worker must show that it lives: by setting it anew.
     pub fn set_deadline(&self, deadline: Option<Time>) {
         self.deadline.store(deadline.map_or(0, Time::as_micros), Release);
     }
@@ -100,9 +102,9 @@ impl SlotCells {
         self.set_deadline(timeout.map(|timeout| now + timeout));
     }
 
-    /// The application has answered.
+    /// The application has answered. The deadline stays until the worker's loop, which has yet to write the answer,
+    /// sets the next one.
     pub fn end_request(&self, bytes_sent: u64) {
-        self.deadline.store(0, Relaxed);
         self.since.store(0, Relaxed);
         add(&self.requests, 1);
         add(&self.bytes_sent, bytes_sent);
@@ -160,4 +162,34 @@ impl SlotCells {
 /// Adds without a locked instruction: the worker is the only writer.
 fn add(cell: &AtomicU64, amount: u64) {
     cell.store(cell.load(Relaxed).wrapping_add(amount), Relaxed);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_micros(1_000_000);
+
+    #[test]
+    fn a_request_is_in_flight_until_it_ends() {
+        let slot = SlotCells::default();
+        slot.begin_request(START, Some(Duration::from_secs(3)), b"GET", b"/a");
+        assert_eq!(slot.in_flight(), Some(InFlight { request: b"GET /a".to_vec(), since: START }));
+        assert_eq!(slot.deadline(), Some(START + Duration::from_secs(3)));
+        slot.end_request(7);
+        assert_eq!(slot.in_flight(), None);
+        assert_eq!(slot.counters(), Counters { requests: 1, bytes_sent: 7, connections: 0 });
+    }
+
+    #[test]
+    fn a_worker_killed_in_the_middle_of_a_write_does_not_spoil_its_slot() {
+        let slot = SlotCells::default();
+        slot.sequence.store(1, Relaxed);
+        slot.since.store(1, Relaxed);
+        assert_eq!(slot.in_flight(), None, "it does not hold still");
+        slot.reset(None);
+        slot.begin_request(START, None, b"GET", b"/next");
+        assert_eq!(slot.in_flight().unwrap().request, b"GET /next");
+    }
 }

@@ -8,8 +8,8 @@ import reprlib
 import sys
 import types
 
-# Longest value that is reported, as JSON text. No setting needs more; other names of the file may hold anything.
-LONGEST = 65536
+# Longest value, as JSON text, of a name that is no setting: it may hold anything, and serves only to tell what it is.
+LONGEST = 1024
 
 
 def enter(directory):
@@ -19,23 +19,26 @@ def enter(directory):
         sys.path.insert(0, directory)
 
 
-def read_file(path):
-    """Execute the file as the module ``__config__``."""
+def read_file(path, settings):
+    """Execute the file as the module ``__config__``; ``settings`` are the names that matter."""
     loader = importlib.machinery.SourceFileLoader("__config__", path)
     spec = importlib.util.spec_from_file_location("__config__", path, loader=loader)
     module = importlib.util.module_from_spec(spec)
     sys.modules["__config__"] = module
     spec.loader.exec_module(module)
-    return describe(vars(module))
+    return describe(vars(module), settings)
 
 
-def read_module(name):
-    """Import the module."""
-    return describe(vars(importlib.import_module(name)))
+def read_module(name, settings):
+    """Import the module; ``settings`` are the names that matter."""
+    return describe(vars(importlib.import_module(name)), settings)
 
 
-def describe(namespace):
-    """JSON text of what was defined. What JSON cannot hold is told by its representation; modules are not told."""
+def describe(namespace, settings):
+    """JSON text of what was defined; modules are not told.
+
+    What JSON cannot hold is told by its representation, and so is what is long but no setting.
+    """
     texts = []
     for name, value in namespace.items():
         if name.startswith("_") or isinstance(value, types.ModuleType):
@@ -43,9 +46,10 @@ def describe(namespace):
         try:
             text = json.dumps(value, allow_nan=False, default=plain)
         except (TypeError, ValueError, RecursionError):
+            text = None
+        if text is None or (name not in settings and len(text) > LONGEST):
             text = json.dumps({"repr": reprlib.repr(value)})
-        if len(text) <= LONGEST:
-            texts.append("%s:%s" % (json.dumps(name), text))
+        texts.append("%s:%s" % (json.dumps(name), text))
     return "{%s}" % ",".join(texts)
 
 

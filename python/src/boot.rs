@@ -12,7 +12,7 @@ use gunicorn::log;
 use gunicorn::master::protocol::{self, encode_ready};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::Settings;
-use gunicorn::sys::{clock, process, title, users};
+use gunicorn::sys::{self, clock, fd, parent, process, title, users};
 use gunicorn::worker::control::Stop;
 
 /// gunicorn's exit code of a worker that failed before it could serve.
@@ -38,6 +38,8 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32
         // Told to end while it was booting: the interrupted import is no failure.
         Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
         Err(failure) => {
+            // What ends anyhow is not to be ended by an exception.
+            signals::CONTROL.stop(Stop::Quick);
             log::error!("{}", failure.message.trim_end());
             log::info!("Worker exiting (pid: {})", process::pid());
             failure.exit_code
@@ -56,11 +58,13 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     // First, since the user to become may not be allowed to read the interpreter's library.
     prepare_interpreter(py).map_err(|error| failed("prepare the interpreter", &zygote::traceback(py, &error)))?;
     drop_privileges(&settings)?;
+    // Again: the kernel has forgotten it if the user or group has changed.
+    follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
     let app = match loaded.app.take() {
         Some(app) => app,
         None => zygote::load_app(py, &settings)?,
     };
-    cells.set_deadline(None);
+    cells.set_deadline(settings.timeout.map(|timeout| clock::now() + timeout));
     cells.set_ready();
     tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
     Ok(Worker { loaded, app, cells, wake })
@@ -68,19 +72,20 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
 
 /// Not for longer than a request may take to finish does a worker live without its master.
 fn follow_master(settings: &Settings, master: i32) -> io::Result<()> {
-    process::outlive_parent_by(settings.graceful_timeout)?;
-    match process::is_orphaned(master) {
+    parent::outlive_parent_by(settings.graceful_timeout)?;
+    match parent::is_orphaned(master) {
         true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone")),
         false => Ok(()),
     }
 }
 
 fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
-    let (wake, signalled) = process::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
+    let (wake, signalled) = fd::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
     signals::install_for_worker(py, signalled.as_raw_fd())
         .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
-    process::unblock_signals().map_err(|error| failed("unblock its signals", &error.to_string()))?;
-    // The interpreter's signal handler writes to it for as long as the process lives.
+    sys::signals::unblock().map_err(|error| failed("unblock its signals", &error.to_string()))?;
+    // The interpreter's signal handler writes to it for as long as the process lives, which it must always be able to.
+    std::mem::forget(fd::duplicate(wake.as_raw_fd()).map_err(|error| failed("keep a pipe", &error.to_string()))?);
     std::mem::forget(signalled);
     Ok(wake)
 }
@@ -102,7 +107,7 @@ fn prepare_interpreter(py: Python<'_>) -> PyResult<()> {
 
 fn tell_ready(loaded: &Loaded, slot: u32) -> io::Result<()> {
     let pid = u32::try_from(process::pid()).unwrap_or_default();
-    process::write(&loaded.ready, &encode_ready(slot, pid)).map(drop)
+    fd::write(&loaded.ready, &encode_ready(slot, pid)).map(drop)
 }
 
 fn failed(step: &str, why: &str) -> zygote::Failure {

@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
-
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+
+pub(crate) use gunicorn::sys::fd::duplicate;
 
 /// A `str` whose characters are these bytes: latin-1, as PEP 3333 wants the strings of an environ.
 ///
@@ -28,20 +28,8 @@ pub(crate) fn references<T>(object: &Bound<'_, T>) -> isize {
     unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
 }
 
-/// A second descriptor of the open file that `fd` names, closed on exec.
-///
-/// # Errors
-/// Those of fcntl(2); EBADF when there is no such descriptor.
-pub(crate) fn duplicate(fd: RawFd) -> std::io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: the number is not -1, and is borrowed only for the fcntl(2) that duplicates it: if the application has
-    // closed it meanwhile, that fails with EBADF.
-    unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
-}
-
-/// Runs the interpreter's and the application's handlers that come before a fork, and holds the interpreter's locks over it.
+/// Runs the interpreter's and the application's handlers that come before a fork, and holds the interpreter's locks
+/// over it.
 pub(crate) fn before_fork(_py: Python<'_>) {
     // SAFETY: the token proves that this thread is attached to the interpreter, which is all that is asked.
     unsafe { pyo3::ffi::PyOS_BeforeFork() }

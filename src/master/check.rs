@@ -7,7 +7,7 @@ use super::build::{Builder, Built, Failure, Goal, Progress, Shared};
 use super::launch::Launch;
 use super::report;
 use crate::sys::shm::Scoreboard;
-use crate::sys::{clock, poll, process};
+use crate::sys::{clock, fd, poll};
 
 /// Loads config and application without binding or serving.
 ///
@@ -40,7 +40,7 @@ fn build(launch: &Launch, goal: Goal) -> Result<Box<Built>, Failure> {
 fn drive(launch: &Launch, builder: &mut Builder) -> Result<Box<Built>, Failure> {
     let system = |error: io::Error| Failure::new(format!("cannot start: {error}"));
     let scoreboard = Scoreboard::create().map_err(system)?;
-    let (alive, ready) = process::pipe(true).map_err(system)?;
+    let (alive, ready) = fd::pipe(true).map_err(system)?;
     let shared = Shared { scoreboard: scoreboard.as_fd(), ready: ready.as_fd(), alive: alive.as_fd() };
     while let Some(zygote) = builder.zygote() {
         poll::readable(&[zygote.as_fd()], None).map_err(system)?;

@@ -29,8 +29,8 @@ use crate::arbiter::{Arbiter, Event, Exit, GenerationId, Pid, Slot};
 use crate::scoreboard::SLOTS;
 use crate::sys::process::{self, Ended};
 use crate::sys::shm::Scoreboard;
-use crate::sys::signals::Signals;
-use crate::sys::{KILL, clock, poll};
+use crate::sys::signals::{KILL, Signals};
+use crate::sys::{clock, fd, poll};
 use crate::time::Time;
 use build::{Builder, Built, Failure, Progress, Shared};
 use launch::Launch;
@@ -97,8 +97,8 @@ impl Master {
             launch,
             signals: Signals::collect(&signals::collected())?,
             scoreboard: Scoreboard::create()?,
-            ready: process::pipe(true)?,
-            alive: process::pipe(true)?,
+            ready: fd::pipe(true)?,
+            alive: fd::pipe(true)?,
             generations: BTreeMap::new(),
             serving: None,
             listeners: Vec::new(),
@@ -173,7 +173,7 @@ impl Master {
 
     fn collect_ready(&mut self) {
         let mut buffer = [0; 512];
-        while let Ok(length @ 1..) = process::read(&self.ready.0, &mut buffer) {
+        while let Ok(length @ 1..) = fd::read(&self.ready.0, &mut buffer) {
             let ready = decode_ready(&buffer[..length]);
             self.events.extend(ready.filter_map(|(slot, pid)| {
                 let pid = Pid(i32::try_from(pid).ok()?);

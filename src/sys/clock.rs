@@ -13,6 +13,12 @@ pub fn now() -> Time {
     Time::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// Now, on the same clock as [`now`] but as of the kernel's last tick (some milliseconds ago), and so the cheapest.
+pub fn recently() -> Time {
+    let micros = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(0, |now| now.num_microseconds());
+    Time::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
 /// Seconds since the Unix epoch, as exact as the last tick of the kernel (some milliseconds), and so the cheapest.
 pub fn unix_time() -> Duration {
     let seconds = clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(0, |now| now.tv_sec());

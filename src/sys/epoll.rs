@@ -24,7 +24,8 @@ pub fn add_exclusive(epoll: &impl AsRawFd, fd: BorrowedFd<'_>, token: u64) -> io
 /// # Errors
 /// Those of epoll_ctl(2).
 pub fn remove(epoll: &impl AsRawFd, fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the owners of both descriptors are borrowed, hence open; EPOLL_CTL_DEL ignores the event, which may be null.
+    // SAFETY: the owners of both descriptors are borrowed, hence open; EPOLL_CTL_DEL ignores the event, so it may be
+    // null.
     let result =
         unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), std::ptr::null_mut()) };
     Errno::result(result)?;

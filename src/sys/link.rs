@@ -22,14 +22,15 @@ pub struct Link(OwnedFd);
 pub type Received = Option<(Vec<u8>, Vec<OwnedFd>)>;
 
 impl Link {
-    /// Both ends of a new channel. The first is closed on exec and never waits, the second is inherited by the next child.
+    /// Both ends of a new channel. The first is closed on exec and never waits, the second is inherited by the next
+    /// child.
     ///
     /// # Errors
     /// socketpair(2)
     pub fn pair() -> io::Result<(Self, Self)> {
         let flags = SockFlag::empty();
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        super::process::close_on_exec(ours.as_fd())?;
+        super::fd::close_on_exec(ours.as_fd())?;
         socket2::SockRef::from(&ours).set_nonblocking(true)?;
         for end in [&ours, &theirs] {
             setsockopt(end, sockopt::SndBuf, &MESSAGE_BYTES)?;
@@ -42,16 +43,16 @@ impl Link {
     /// # Errors
     /// `fd` is not open.
     pub fn inherited(fd: RawFd) -> io::Result<Self> {
-        let end = super::process::owned(fd)?;
-        super::process::close_on_exec(end.as_fd())?;
+        let end = super::fd::owned(fd)?;
+        super::fd::close_on_exec(end.as_fd())?;
         Ok(Self(end))
     }
 
     /// Sends one message with files.
     ///
     /// # Errors
-    /// sendmsg(2): `EPIPE` when the other end has gone, `EMSGSIZE` when the message is too long, `WouldBlock` at the end that never
-    /// waits when the other one does not read.
+    /// sendmsg(2): `EPIPE` when the other end has gone, `EMSGSIZE` when the message is too long, `WouldBlock` at the
+    /// end that never waits when the other one does not read.
     pub fn send(&self, message: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let raw: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];

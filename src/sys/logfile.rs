@@ -5,13 +5,12 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Descriptors below this one are standard input, output and error.
-const FIRST_PRIVATE: RawFd = 3;
+use super::fd::{self, FIRST_PRIVATE};
 
 /// Opens `path` for appending (created with mode 0644 less the umask), close-on-exec, never as a standard descriptor.
 ///
@@ -22,22 +21,11 @@ pub fn open_append(path: &Path) -> io::Result<OwnedFd> {
     if file.as_raw_fd() >= FIRST_PRIVATE {
         return Ok(file.into());
     }
-    duplicate(file.as_raw_fd())
+    fd::duplicate(file.as_raw_fd())
 }
 
-/// A close-on-exec duplicate of `fd` that is not a standard descriptor.
-///
-/// # Errors
-/// Those of fcntl(2), `F_DUPFD_CLOEXEC`.
-pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: takes two integers; a number that is no descriptor gives EBADF.
-    let copy = cerr(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, FIRST_PRIVATE) })?;
-    // SAFETY: the kernel has just made this descriptor, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
-}
-
-/// Makes `target` refer to the file of `source`, in one step: a write on `target` by another thread goes to the old file
-/// or to the new one, never to none. Standard descriptors stay open over execve(2), others do not.
+/// Makes `target` refer to the file of `source`, in one step: a write on `target` by another thread goes to the old
+/// file or to the new one, never to none. Standard descriptors stay open over execve(2), others do not.
 ///
 /// # Errors
 /// Those of dup3(2), EINTR and EBUSY apart, which are tried again.

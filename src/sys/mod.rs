@@ -5,9 +5,12 @@
 pub mod accept;
 pub mod clock;
 pub mod epoll;
+pub mod fd;
+pub mod fork;
 pub mod link;
 pub mod localtime;
 pub mod logfile;
+pub mod parent;
 pub mod poll;
 pub mod process;
 pub mod sendfile;
@@ -18,6 +21,3 @@ pub mod tempfile;
 pub mod title;
 pub mod users;
 pub mod writable;
-
-/// Number of SIGKILL, for those who do not deal with signals otherwise.
-pub const KILL: i32 = libc::SIGKILL;

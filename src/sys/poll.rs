@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-/// Waits until one of `fds` is readable or closed, or until `timeout` is over; says which ones. A signal ends the wait early with none.
+/// Waits until one of `fds` is readable or closed, or until `timeout` is over; says which ones. A signal ends the wait
+/// early with none.
 ///
 /// # Errors
 /// poll(2), but not `EINTR`.

@@ -42,8 +42,9 @@ impl Scoreboard {
         let address = unsafe {
             mmap(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, &file, 0)
         }?;
-        // SAFETY: the mapping is `SLOTS` cells long, page-aligned, never unmapped, and the file is never truncated; every
-        // field is an atomic for which any bytes, zeros first, are a value, so sharing it between processes is sound.
+        // SAFETY: the mapping is `SLOTS` cells long, page-aligned, never unmapped, and the file is never truncated;
+        // every field is an atomic for which any bytes, zeros first, are a value, so sharing it between processes is
+        // sound.
         let slots = unsafe { std::slice::from_raw_parts(address.cast::<SlotCells>().as_ptr(), SLOTS as usize) };
         Ok(Self { file: file.into(), slots })
     }

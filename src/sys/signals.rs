@@ -1,4 +1,6 @@
-//! Signals as messages (signalfd(2)): the master reads them when it is ready to act, so there is no handler that could interrupt it.
+//! Signals: their numbers, and taking them as messages (signalfd(2)).
+//!
+//! The master reads them when it is ready to act, so there is no handler that could interrupt it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,7 +8,36 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The signals that this process takes as messages. Children inherit that they are blocked, unless [`spawn`](super::process::spawn) starts them.
+/// SIGABRT
+pub const ABRT: i32 = libc::SIGABRT;
+/// SIGCHLD
+pub const CHLD: i32 = libc::SIGCHLD;
+/// SIGHUP
+pub const HUP: i32 = libc::SIGHUP;
+/// SIGINT
+pub const INT: i32 = libc::SIGINT;
+/// SIGKILL
+pub const KILL: i32 = libc::SIGKILL;
+/// SIGQUIT
+pub const QUIT: i32 = libc::SIGQUIT;
+/// SIGTERM
+pub const TERM: i32 = libc::SIGTERM;
+/// SIGTTIN
+pub const TTIN: i32 = libc::SIGTTIN;
+/// SIGTTOU
+pub const TTOU: i32 = libc::SIGTTOU;
+/// SIGUSR1
+pub const USR1: i32 = libc::SIGUSR1;
+/// SIGUSR2
+pub const USR2: i32 = libc::SIGUSR2;
+/// SIGWINCH
+pub const WINCH: i32 = libc::SIGWINCH;
+
+/// What a terminal or an operator sends to a whole process group, and what the master alone acts on.
+pub const GROUP: [i32; 8] = [INT, QUIT, HUP, TTIN, TTOU, USR1, USR2, WINCH];
+
+/// The signals that this process takes as messages. Children inherit that they are blocked, unless
+/// [`spawn`](super::process::spawn) starts them.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -35,4 +66,12 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Lets signals through, those first that have waited.
+///
+/// # Errors
+/// pthread_sigmask(3)
+pub fn unblock() -> io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
 }

@@ -44,7 +44,8 @@ pub fn listen_tcp(host: &str, port: u16, options: ListenOptions) -> io::Result<O
     listen(socket, options)
 }
 
-/// Binds to a path, in place of a stale socket that is there, and listens. A path that starts with `@` is an abstract name (unix(7)).
+/// Binds to a path, in place of a stale socket that is there, and listens. A path that starts with `@` is an abstract
+/// name (unix(7)).
 ///
 /// # Errors
 /// socket(2), bind(2), listen(2); `path` exists and is no socket.
@@ -59,12 +60,14 @@ pub fn listen_unix(path: &Path, options: ListenOptions) -> io::Result<OwnedFd> {
     listen(socket, options)
 }
 
-/// Takes over an open socket, by number, and listens on it if it does not yet.
+/// Takes over an open socket, by number, and listens on it if it does not yet. The number stays open in this process,
+/// so that it can be named again, but in no program that it starts from now on.
 ///
 /// # Errors
 /// `fd` is not an open stream socket; listen(2)
 pub fn listen_inherited(fd: RawFd, options: ListenOptions) -> io::Result<OwnedFd> {
-    let socket = Socket::from(super::process::duplicate(fd)?);
+    let socket = Socket::from(super::fd::duplicate(fd)?);
+    super::fd::close_number_on_exec(fd)?;
     if socket.r#type()? != Type::STREAM {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket"));
     }

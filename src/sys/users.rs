@@ -21,30 +21,27 @@ pub fn effective() -> (u32, u32) {
     (geteuid().as_raw(), getegid().as_raw())
 }
 
-/// Becomes `group`, then `user`, for good: their supplementary groups replace root's, so that nothing of root is kept.
+/// Becomes `group`, then `user`, for good. Root's supplementary groups are given up: a named user gets its own, any
+/// other only the group. The group itself stays what it is where only a user is given, root's group 0 too, as under
+/// gunicorn.
 ///
 /// # Errors
-/// setgroups(2), setgid(2), setuid(2)
+/// initgroups(3), setgroups(2), setgid(2), setuid(2)
 pub fn become_user(user: Option<u32>, group: Option<u32>) -> io::Result<()> {
-    let is_root = geteuid().is_root();
-    if let Some(group) = group.map(Gid::from_raw).filter(|group| is_root || *group != getegid()) {
-        if is_root {
-            set_supplementary_groups(user, group)?;
-        }
-        setgid(group)?;
+    let user = user.map(Uid::from_raw).filter(|user| *user != geteuid());
+    let changed_group = group.map(Gid::from_raw).filter(|group| *group != getegid());
+    if geteuid().is_root() && (user.is_some() || changed_group.is_some()) {
+        set_supplementary_groups(user, changed_group.unwrap_or_else(getegid))?;
     }
-    if let Some(user) = user.map(Uid::from_raw).filter(|user| *user != geteuid()) {
-        setuid(user)?;
-    }
+    changed_group.map_or(Ok(()), setgid)?;
+    user.map_or(Ok(()), setuid)?;
     Ok(())
 }
 
-fn set_supplementary_groups(user: Option<u32>, group: Gid) -> io::Result<()> {
-    let named = user.and_then(|user| User::from_uid(Uid::from_raw(user)).ok()?);
-    match named.filter(|user| !user.uid.is_root()) {
-        Some(user) => initgroups(&CString::new(user.name)?, group)?,
-        None if user.is_some_and(|user| user != 0) => setgroups(&[group])?,
-        None => {}
+fn set_supplementary_groups(user: Option<Uid>, group: Gid) -> io::Result<()> {
+    match user.and_then(|user| User::from_uid(user).ok()?) {
+        Some(named) => initgroups(&CString::new(named.name)?, group)?,
+        None => setgroups(&[group])?,
     }
     Ok(())
 }

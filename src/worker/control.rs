@@ -26,9 +26,9 @@ impl Control {
         Self { stop: AtomicU8::new(0), reopen: AtomicBool::new(false) }
     }
 
-    /// Tells the worker to stop; never takes back a stronger order.
-    pub fn stop(&self, stop: Stop) {
-        self.stop.fetch_max(stop as u8, Ordering::SeqCst);
+    /// Tells the worker to stop; never takes back a stronger order. `true`: that is news.
+    pub fn stop(&self, stop: Stop) -> bool {
+        self.stop.fetch_max(stop as u8, Ordering::SeqCst) < stop as u8
     }
 
     /// What it has been told.

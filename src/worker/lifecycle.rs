@@ -1,12 +1,19 @@
 //! When a worker stops and how, the same for every kind: told by a signal, left by its master, or at the end of its
 //! `max_requests`.
+//!
+//! A worker shows that it lives by setting the deadline of its slot anew, wherever it is: before each request, before
+//! each wait and when it ends. An idle worker does so too, once in half its timeout, since not only requests hang: a
+//! thread of the application may keep the interpreter's lock, another may never let the process end, and the process
+//! may be stopped.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use super::WorkerContext;
 use super::control::{Control, Stop};
 use crate::log;
 use crate::reactor::{Reactor, Woken};
+use crate::scoreboard::SlotCells;
 use crate::sys::clock;
 use crate::time::Time;
 
@@ -23,6 +30,8 @@ pub enum Course {
 #[derive(Debug)]
 pub struct Lifecycle<'a> {
     control: &'a Control,
+    slot: &'a SlotCells,
+    timeout: Option<Duration>,
     graceful_timeout: Duration,
     /// Requests that are left; `None`: no bound.
     requests: Option<u64>,
@@ -31,10 +40,12 @@ pub struct Lifecycle<'a> {
 }
 
 impl<'a> Lifecycle<'a> {
-    /// A worker that ends after `max_requests` requests and up to `jitter` more.
-    pub fn new(control: &'a Control, graceful_timeout: Duration, max_requests: Option<u64>, jitter: u64) -> Self {
-        let requests = max_requests.map(|requests| requests.saturating_add(random_up_to(jitter)));
-        Self { control, graceful_timeout, requests, end: None }
+    /// A worker that ends after `max_requests` requests and up to `max_requests_jitter` more.
+    pub fn new(context: &WorkerContext<'a>) -> Self {
+        let WorkerContext { control, slot, timeout, graceful_timeout, max_requests, max_requests_jitter, .. } =
+            *context;
+        let requests = max_requests.map(|requests| requests.saturating_add(random_up_to(max_requests_jitter)));
+        Self { control, slot, timeout, graceful_timeout, requests, end: None }
     }
 
     /// A request is about to enter the application; `true`: it is the last one.
@@ -64,17 +75,33 @@ impl<'a> Lifecycle<'a> {
             Stop::Quick => return Course::Exit(0),
             Stop::Graceful => {}
         }
-        let end = *self.end.get_or_insert_with(|| {
-            reactor.stop_accepting();
-            reactor.close_connections();
-            clock::now() + self.graceful_timeout
-        });
+        let end = self.end.unwrap_or_else(|| self.begin_to_stop(reactor));
         if reactor.is_empty() || clock::now() >= end { Course::Exit(0) } else { Course::Go }
     }
 
-    /// How long the reactor may sleep at most.
-    pub fn wait_time(&self) -> Option<Duration> {
-        self.end.map(|end| end - clock::now())
+    fn begin_to_stop(&mut self, reactor: &mut Reactor) -> Time {
+        let end = clock::now() + self.graceful_timeout;
+        self.end = Some(end);
+        reactor.stop_accepting();
+        reactor.close_connections();
+        end
+    }
+
+    /// The worker is about to wait for its clients: gives the longest time it may do so, and sets its deadline to a
+    /// timeout after that.
+    pub fn rest(&self) -> Option<Duration> {
+        let until_end = self.end.map(|end| end - clock::now());
+        let Some(timeout) = self.timeout else { return until_end };
+        let nap = timeout / 2;
+        self.slot.set_deadline(Some(clock::recently() + nap + timeout));
+        Some(until_end.map_or(nap, |until_end| until_end.min(nap)))
+    }
+
+    /// The kind's loop has returned: what is left of the process's life may hang, too, and is not to be disturbed by
+    /// the exceptions that an order to stop would raise.
+    pub fn finish(&self) {
+        self.control.stop(Stop::Quick);
+        self.slot.set_deadline(Some(clock::now() + self.timeout.unwrap_or(self.graceful_timeout)));
     }
 
     /// Whether the worker has begun to stop.
@@ -99,8 +126,16 @@ mod tests {
     use super::*;
     use crate::reactor::ReactorConfig;
 
-    fn lifecycle(control: &Control, max_requests: Option<u64>) -> Lifecycle<'_> {
-        Lifecycle::new(control, Duration::from_secs(30), max_requests, 0)
+    fn context<'a>(control: &'a Control, slot: &'a SlotCells) -> WorkerContext<'a> {
+        WorkerContext {
+            control,
+            slot,
+            timeout: None,
+            graceful_timeout: Duration::from_secs(30),
+            max_requests: None,
+            max_requests_jitter: 0,
+            access_log: None,
+        }
     }
 
     fn reactor() -> Reactor {
@@ -109,18 +144,38 @@ mod tests {
 
     #[test]
     fn it_goes_on_until_told_to_stop() {
-        let control = Control::new();
-        let mut lifecycle = lifecycle(&control, None);
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let mut lifecycle = Lifecycle::new(&context(&control, &slot));
         assert_eq!(lifecycle.course(&mut reactor()), Course::Go);
-        assert_eq!(lifecycle.wait_time(), None);
-        control.stop(Stop::Graceful);
+        assert_eq!(lifecycle.rest(), None);
+        assert_eq!(slot.deadline(), None);
+        assert!(control.stop(Stop::Graceful));
         assert_eq!(lifecycle.course(&mut reactor()), Course::Exit(0));
     }
 
     #[test]
+    fn an_idle_worker_wakes_in_time_to_show_that_it_lives() {
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let timeout = Duration::from_secs(10);
+        let lifecycle = Lifecycle::new(&WorkerContext { timeout: Some(timeout), ..context(&control, &slot) });
+        let nap = lifecycle.rest().unwrap();
+        let deadline = slot.deadline().unwrap();
+        assert_eq!(nap, timeout / 2);
+        assert!(deadline > clock::now() + nap && deadline <= clock::now() + nap + timeout);
+    }
+
+    #[test]
+    fn what_follows_the_loop_has_a_deadline_and_is_not_disturbed() {
+        let (control, slot) = (Control::new(), SlotCells::default());
+        Lifecycle::new(&context(&control, &slot)).finish();
+        assert!(slot.deadline().unwrap() > clock::now());
+        assert!(!control.stop(Stop::Quick), "it is no news");
+    }
+
+    #[test]
     fn the_last_request_is_announced_once() {
-        let control = Control::new();
-        let mut lifecycle = lifecycle(&control, Some(3));
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let mut lifecycle = Lifecycle::new(&WorkerContext { max_requests: Some(3), ..context(&control, &slot) });
         let last: Vec<bool> = (0..3).map(|_| lifecycle.count_request()).collect();
         assert_eq!(last, [false, false, true]);
         assert_eq!(control.stopping(), Stop::Graceful);
@@ -128,8 +183,8 @@ mod tests {
 
     #[test]
     fn it_outlives_its_parent_only_to_finish() {
-        let control = Control::new();
-        let mut lifecycle = lifecycle(&control, None);
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let mut lifecycle = Lifecycle::new(&context(&control, &slot));
         lifecycle.note(Woken { signals: false, parent_gone: true });
         assert_eq!(lifecycle.course(&mut reactor()), Course::Exit(0));
     }

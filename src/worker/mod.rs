@@ -28,7 +28,8 @@ pub struct WorkerContext<'a> {
     pub control: &'a Control,
     /// The worker's slot of the scoreboard.
     pub slot: &'a SlotCells,
-    /// A request in the application for longer than this is late; `None`: never.
+    /// Who does not show for longer than this that it lives is late, a request in the application included; `None`:
+    /// never.
     pub timeout: Option<Duration>,
     /// Time to finish what is in flight when told to stop.
     pub graceful_timeout: Duration,

@@ -14,19 +14,29 @@ const BROKEN: i32 = 1;
 
 /// Serves until the worker is to end; gives the exit code.
 pub fn run(app: &dyn App, mut reactor: Reactor, mut context: WorkerContext<'_>) -> i32 {
-    let (requests, jitter) = (context.max_requests, context.max_requests_jitter);
-    let mut lifecycle = Lifecycle::new(context.control, context.graceful_timeout, requests, jitter);
+    let mut lifecycle = Lifecycle::new(&context);
+    let code = turn_until_the_end(app, &mut reactor, &mut lifecycle, &mut context);
+    lifecycle.finish();
+    code
+}
+
+fn turn_until_the_end(
+    app: &dyn App,
+    reactor: &mut Reactor,
+    lifecycle: &mut Lifecycle<'_>,
+    context: &mut WorkerContext<'_>,
+) -> i32 {
     loop {
-        if let Course::Exit(code) = lifecycle.course(&mut reactor) {
+        if let Course::Exit(code) = lifecycle.course(reactor) {
             return code;
         }
         while let Some(exchange) = reactor.next_exchange() {
-            serve(app, &mut reactor, exchange, &mut lifecycle, &mut context);
-            if let Course::Exit(code) = lifecycle.course(&mut reactor) {
+            serve(app, reactor, exchange, lifecycle, context);
+            if let Course::Exit(code) = lifecycle.course(reactor) {
                 return code;
             }
         }
-        match wait(app, &mut reactor, &lifecycle) {
+        match wait(app, reactor, lifecycle) {
             Ok(woken) => lifecycle.note(woken),
             Err(error) => {
                 log::critical!("The worker cannot wait for its clients: {error}");
@@ -37,7 +47,7 @@ pub fn run(app: &dyn App, mut reactor: Reactor, mut context: WorkerContext<'_>) 
         if !app.check_signals() {
             return 0;
         }
-        reopen_logs(&mut context);
+        reopen_logs(context);
     }
 }
 
@@ -65,7 +75,8 @@ fn serve(
 /// One turn of the reactor, while the application's other threads may run.
 fn wait(app: &dyn App, reactor: &mut Reactor, lifecycle: &Lifecycle<'_>) -> io::Result<Woken> {
     let mut woken = Ok(Woken::default());
-    app.wait(&mut || woken = reactor.turn(lifecycle.wait_time()));
+    let longest = lifecycle.rest();
+    app.wait(&mut || woken = reactor.turn(longest));
     woken
 }
 

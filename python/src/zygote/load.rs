@@ -1,7 +1,7 @@
 //! What a generation has in common: settings, listeners, and, with `--preload`, the application.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use pyo3::prelude::*;
 
@@ -11,9 +11,9 @@ use crate::logging;
 use crate::wsgi::SERVER_SOFTWARE;
 use gunicorn::log;
 use gunicorn::master::protocol::{self, Load};
-use gunicorn::settings::Settings;
+use gunicorn::settings::{Bind, Settings};
 use gunicorn::sys::shm::Scoreboard;
-use gunicorn::sys::title;
+use gunicorn::sys::{fd, title};
 
 /// Everything that a worker inherits.
 pub(crate) struct Loaded {
@@ -48,8 +48,22 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
         .module(py)
         .and_then(|module| module.call_method0("freeze"))
         .map_err(|error| failure(&super::traceback(py, &error)))?;
-    let listeners = files.collect();
+    let listeners: Vec<OwnedFd> = files.collect();
+    close_inherited(&order.settings, &listeners);
     Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, app })
+}
+
+/// Closes what the master has inherited, and this process from it, to listen on (`fd://N`): a worker must be able to
+/// close its listeners. A zygote that was started by a reload has not inherited it.
+fn close_inherited(settings: &Settings, listeners: &[OwnedFd]) {
+    for bind in &settings.bind {
+        if let Bind::Fd(number) = bind
+            && !listeners.iter().any(|listener| listener.as_raw_fd() == *number)
+        {
+            // An error means that the number is not open, or no longer since it was closed for an earlier listener.
+            listeners.iter().for_each(|listener| drop(fd::close_other(*number, listener.as_fd())));
+        }
+    }
 }
 
 /// The logs are opened here, before privileges are dropped and before the application can be in the way.

@@ -5,6 +5,7 @@
 
 mod load;
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,11 +14,16 @@ use pyo3::prelude::*;
 
 use crate::glue::CONFIG;
 use crate::{boot, ffi, signals};
+use gunicorn::log;
 use gunicorn::master::protocol::{Answer, Order, PythonConfig, VERSION};
-use gunicorn::sys::link::Link;
-use gunicorn::sys::process::{self, Forked};
-use gunicorn::{log, sys};
+use gunicorn::sys::fork::{self, Forked};
+use gunicorn::sys::link::{self, Link};
+use gunicorn::sys::parent;
+use gunicorn::sys::signals::KILL;
 pub(crate) use load::{Loaded, load_app};
+
+/// Most that a config may define, in bytes of JSON: it must fit into one message, written anew.
+const CONFIG_BYTES: usize = link::MESSAGE_BYTES / 2;
 
 /// Why an order could not be followed, in words for the operator.
 #[derive(Debug)]
@@ -53,7 +59,7 @@ pub(crate) fn run(py: Python<'_>, link: i32, master: i32) -> i32 {
 
 impl Zygote {
     fn start(py: Python<'_>, link: i32, master: i32) -> io::Result<Self> {
-        process::signal_on_parent_death(sys::KILL)?;
+        parent::signal_on_parent_death(KILL)?;
         signals::disregard(py).map_err(|error| io::Error::other(error.to_string()))?;
         let zygote = Self { link: Link::inherited(link)?, master, loaded: None };
         let origin = module_file(py).unwrap_or_else(|| "the package gunicorn_rs".to_owned());
@@ -72,7 +78,7 @@ impl Zygote {
                     let order = serde_json::from_slice(&message)?;
                     match self.follow(py, order, files) {
                         Ok(Next::Listen) => {}
-                        Ok(Next::Work(slot, go)) => return Ok(self.work(py, slot, &go)),
+                        Ok(Next::Work(slot, go)) => return Ok(self.work(py, slot, go)),
                         Err(failure) => return self.give_up(failure),
                     }
                 }
@@ -95,15 +101,19 @@ impl Zygote {
     }
 
     fn read_config(&self, py: Python<'_>, config: &PythonConfig, chdir: &Path) -> Result<(), Failure> {
+        let settings: HashSet<&str> = gunicorn::settings::all().map(|setting| setting.name).collect();
         let described = CONFIG.module(py).and_then(|module| {
             module.call_method1("enter", (chdir.as_os_str(),))?;
             let described = match config {
-                PythonConfig::File(path) => module.call_method1("read_file", (path.as_os_str(),)),
-                PythonConfig::Module(name) => module.call_method1("read_module", (name,)),
+                PythonConfig::File(path) => module.call_method1("read_file", (path.as_os_str(), settings)),
+                PythonConfig::Module(name) => module.call_method1("read_module", (name, settings)),
             }?;
             described.extract::<String>()
         });
-        let values = described.map_err(|error| config_failure(py, config, &error))?;
+        let values = described.map_err(|error| config_failure(config, &traceback(py, &error)))?;
+        if values.len() > CONFIG_BYTES {
+            return Err(config_failure(config, &too_much(values.len())));
+        }
         let values = serde_json::from_str(&values).map_err(|error| Failure {
             exit_code: 1,
             message: format!("the config's values cannot be read: {error}"),
@@ -114,7 +124,7 @@ impl Zygote {
     /// Forks through the interpreter's own calls, so that the application's at-fork handlers run.
     fn fork(&self, py: Python<'_>, slot: u32) -> Result<Next, Failure> {
         ffi::before_fork(py);
-        let forked = process::fork_orphan();
+        let forked = fork::fork_orphan();
         match forked {
             Ok((Forked::Orphan(go), _)) => {
                 ffi::after_fork_in_child(py);
@@ -126,20 +136,19 @@ impl Zygote {
                 held.release();
                 Ok(Next::Listen)
             }
-            Err(error) => {
+            Err(errno) => {
                 ffi::after_fork_in_parent(py);
-                let errno = error.raw_os_error().unwrap_or_default();
                 self.send(&Answer::ForkFailed { slot, errno }).map(|()| Next::Listen)
             }
         }
     }
 
     /// The rest of this process's life, as a worker.
-    fn work(self, py: Python<'_>, slot: u32, go: &OwnedFd) -> i32 {
+    fn work(self, py: Python<'_>, slot: u32, go: OwnedFd) -> i32 {
         let Self { link, master, loaded } = self;
         drop(link);
         match loaded {
-            Some(loaded) if process::await_release(go) => boot::run(py, loaded, slot, master),
+            Some(loaded) if fork::await_release(go) => boot::run(py, loaded, slot, master),
             _ => 0,
         }
     }
@@ -147,7 +156,7 @@ impl Zygote {
     fn give_up(&self, failure: Failure) -> io::Result<i32> {
         let Failure { exit_code, mut message } = failure;
         // A traceback of a deep recursion can be longer than a message may be; its end says what happened.
-        let longest = sys::link::MESSAGE_BYTES / 8;
+        let longest = link::MESSAGE_BYTES / 8;
         if message.len() > longest {
             let mut cut = message.len() - longest;
             while !message.is_char_boundary(cut) {
@@ -169,12 +178,19 @@ impl Zygote {
     }
 }
 
-fn config_failure(py: Python<'_>, config: &PythonConfig, error: &PyErr) -> Failure {
+fn config_failure(config: &PythonConfig, why: &str) -> Failure {
     let name = match config {
         PythonConfig::File(path) => path.display().to_string(),
         PythonConfig::Module(name) => format!("python:{name}"),
     };
-    Failure { exit_code: 1, message: format!("Failed to read config file: {name}\n{}", traceback(py, error)) }
+    Failure { exit_code: 1, message: format!("Failed to read config file: {name}\n{why}") }
+}
+
+fn too_much(bytes: usize) -> String {
+    format!(
+        "It defines too much: {bytes} bytes of names and values, where {CONFIG_BYTES} are the most. \
+         Names that start with an underscore do not count."
+    )
 }
 
 /// The traceback as the interpreter prints it.
