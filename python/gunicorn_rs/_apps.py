@@ -55,7 +55,8 @@ def hint_for(name, expression, error):
         return "Did you mean %s:%s?" % (stem.replace("/", "."), expression)
     if error.name is None or not (name + ".").startswith(error.name + "."):
         return None
-    searched = [path or os.getcwd() for path in sys.path[:4]]
+    libraries = (sys.prefix + os.sep, sys.base_prefix + os.sep)
+    searched = [path or os.getcwd() for path in sys.path if not path.startswith(libraries)]
     return (
         "No module %r was found. Searched first: %s. The directory of the application is set with --chdir, "
         "further ones with --pythonpath." % (error.name, ", ".join(searched))

@@ -10,8 +10,8 @@ pub trait App {
     /// exchange always comes back, its response finished or aborted.
     fn call(&self, exchange: Box<Exchange>) -> Box<Exchange>;
 
-    /// Runs `wait`, during which the thread sleeps, so that other threads of the application can run. It is `Send`, though
-    /// it never leaves the thread: so it holds nothing that is only good while the interpreter is held.
+    /// Runs `wait`, during which the thread sleeps, so that other threads of the application can run. It is `Send`,
+    /// though it never leaves the thread: so it holds nothing that is only good while the interpreter is held.
     fn wait(&self, wait: &mut (dyn FnMut() + Send)) {
         wait();
     }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use crate::http::syntax::{is_host_byte, is_target};
 use crate::http::{ProtocolError, Rule};
 
-/// Path and query of a target, still percent-encoded, divided as Python's `urllib.parse.urlsplit` does, since that is what
-/// gunicorn's users see.
+/// Path and query of a target, still percent-encoded, divided as Python's `urllib.parse.urlsplit` does, since that is
+/// what gunicorn's users see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
     /// Path; empty in an absolute target without one.

@@ -1,9 +1,9 @@
 //! Building a generation: from the command line to a zygote that can fork.
 //!
-//! The steps are: find the interpreter, start the zygote, have it execute the config, merge the layers, bind what is not
-//! bound yet, have it load the application. Each step starts when the answer of the one before is here; a step that fails
-//! ends the build, and nothing that serves is touched. The master drives it: it waits for [`Builder::zygote`] to become readable and for
-//! [`Builder::deadline`].
+//! The steps are: find the interpreter, start the zygote, have it execute the config, merge the layers, bind what is
+//! not bound yet, have it load the application. Each step starts when the answer of the one before is here; a step that
+//! fails ends the build, and nothing that serves is touched. The master drives it: it waits for [`Builder::zygote`] to
+//! become readable and for [`Builder::deadline`].
 
 use std::collections::VecDeque;
 use std::io;

@@ -12,8 +12,8 @@ use crate::net::Address;
 use crate::settings::{Bind, Settings};
 use crate::sys::socket::{self, ListenOptions};
 
-/// One listening socket, shared by the generations that serve on it. With the last of them goes the name that it has made in
-/// the file system.
+/// One listening socket, shared by the generations that serve on it. With the last of them goes the name that it has
+/// made in the file system.
 #[derive(Debug)]
 pub struct Listener {
     bind: Bind,
@@ -105,8 +105,8 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Most listeners of a generation: the kernel hands over at most 253 files at one time (unix(7), `SCM_MAX_FD`), and three are
-/// not listeners.
+/// Most listeners of a generation: the kernel hands over at most 253 files at one time (unix(7), `SCM_MAX_FD`), and
+/// three are not listeners.
 pub const LISTENERS: usize = 250 - 3;
 
 /// Why an address cannot be listened on.

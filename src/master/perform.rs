@@ -7,7 +7,7 @@ use super::{Generation, Master, ZYGOTE_FAREWELL, report};
 use crate::arbiter::{Action, Event, GenerationId, Pid, Slot, WorkerSignal};
 use crate::log;
 use crate::settings::{self, Settings};
-use crate::sys::{clock, process, title};
+use crate::sys::{clock, process, signals, title};
 
 impl Master {
     pub(super) fn perform(&mut self, action: Action) {
@@ -49,7 +49,7 @@ impl Master {
             _ => Err(std::io::ErrorKind::NotConnected.into()),
         };
         if let Err(error) = told {
-            let errno = error.raw_os_error().unwrap_or(libc::EPIPE);
+            let errno = error.raw_os_error().unwrap_or_default();
             self.events.push_back(Event::ForkFailed { generation, slot, errno });
         }
     }
@@ -156,11 +156,11 @@ pub(super) fn farewell(generation: Generation) -> Option<i32> {
 
 fn kill(pid: Pid, signal: WorkerSignal) {
     let number = match signal {
-        WorkerSignal::Term => libc::SIGTERM,
-        WorkerSignal::Quit => libc::SIGQUIT,
-        WorkerSignal::Abrt => libc::SIGABRT,
-        WorkerSignal::Kill => libc::SIGKILL,
-        WorkerSignal::Usr1 => libc::SIGUSR1,
+        WorkerSignal::Term => signals::TERM,
+        WorkerSignal::Quit => signals::QUIT,
+        WorkerSignal::Abrt => signals::ABRT,
+        WorkerSignal::Kill => signals::KILL,
+        WorkerSignal::Usr1 => signals::USR1,
     };
     if let Err(error) = process::kill(pid.0, number) {
         log::debug!("signal {number} did not reach worker {}: {error}", pid.0);

@@ -32,8 +32,8 @@ pub enum Order {
         /// Directory to change to first, and to import modules from.
         chdir: PathBuf,
     },
-    /// Take the settings and these files: the scoreboard, the write end of the ready pipe, the read end of the pipe whose end
-    /// means that the master has gone, the listeners. Then load the application if it is to be preloaded.
+    /// Take the settings and these files: the scoreboard, the write end of the ready pipe, the read end of the pipe
+    /// whose end means that the master has gone, the listeners. Then load the application if it is to be preloaded.
     /// Answered by `Loaded`.
     Load(Box<Load>),
     /// Fork a worker for the slot; answered by `Forked` or `ForkFailed`.
@@ -98,7 +98,8 @@ pub enum Answer {
     },
 }
 
-/// A worker's word that it serves, as it is written to the ready pipe: slot and pid. Shorter than `PIPE_BUF`, so it is never mixed with another's.
+/// A worker's word that it serves, as it is written to the ready pipe: slot and pid. Shorter than `PIPE_BUF`, so it is
+/// never mixed with another's.
 pub fn encode_ready(slot: u32, pid: u32) -> [u8; 8] {
     let mut bytes = [0; 8];
     bytes[..4].copy_from_slice(&slot.to_ne_bytes());

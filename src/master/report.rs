@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::arbiter::{Exit, Report};
 use crate::log;
 use crate::scoreboard::InFlight;
-use crate::sys::{clock, process, shm::Scoreboard};
+use crate::sys::{clock, process, shm::Scoreboard, signals};
 
 use super::build::Failure;
 
@@ -17,7 +17,7 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
             let request = scoreboard.slot(slot.0).and_then(|cells| cells.in_flight());
             log::critical!("WORKER TIMEOUT (pid:{}){}", pid.0, in_request(request.as_ref()));
         }
-        Report::WorkerDied { pid, exit: Exit::Signal(libc::SIGKILL), .. } => {
+        Report::WorkerDied { pid, exit: Exit::Signal(signals::KILL), .. } => {
             log::error!("Worker (pid:{}) was sent SIGKILL! Perhaps out of memory?", pid.0);
         }
         Report::WorkerDied { pid, exit, .. } => log::error!("Worker (pid:{}) {}", pid.0, ended(*exit)),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::arbiter::{Plan, Signal};
 use crate::settings::Settings;
+use crate::sys::signals as number;
 
 /// One row: a signal, what the arbiter is told of it, and what the operator is.
 struct Row {
@@ -32,7 +33,7 @@ enum Taken {
 /// their default, or a stray WINCH from a resized terminal, must not end or disturb the server.
 const TABLE: [Row; 11] = [
     Row {
-        number: libc::SIGTERM,
+        number: number::TERM,
         name: "TERM",
         taken: Taken::As(Signal::Term),
         master: "ends gracefully: closes the listeners and lets each worker finish what it is in, for \
@@ -40,15 +41,15 @@ const TABLE: [Row; 11] = [
         worker: "finishes what it is in, for `graceful_timeout` at most, and ends; the master starts another",
     },
     Row {
-        number: libc::SIGINT,
+        number: number::INT,
         name: "INT",
         taken: Taken::As(Signal::Int),
         master: "ends quickly: the workers are told to end at once",
         worker: "ends at once; the master starts another",
     },
-    Row { number: libc::SIGQUIT, name: "QUIT", taken: Taken::As(Signal::Quit), master: "as `INT`", worker: "as `INT`" },
+    Row { number: number::QUIT, name: "QUIT", taken: Taken::As(Signal::Quit), master: "as `INT`", worker: "as `INT`" },
     Row {
-        number: libc::SIGHUP,
+        number: number::HUP,
         name: "HUP",
         taken: Taken::As(Signal::Hup),
         master: "reloads: reads the config again, loads the application, and replaces the workers once the new ones \
@@ -56,30 +57,30 @@ const TABLE: [Row; 11] = [
         worker: "the system's default: the worker ends, the master starts another",
     },
     Row {
-        number: libc::SIGTTIN,
+        number: number::TTIN,
         name: "TTIN",
         taken: Taken::As(Signal::Ttin),
         master: "one worker more",
         worker: "not for workers",
     },
     Row {
-        number: libc::SIGTTOU,
+        number: number::TTOU,
         name: "TTOU",
         taken: Taken::As(Signal::Ttou),
         master: "one worker less, the oldest; the last one stays",
         worker: "not for workers",
     },
     Row {
-        number: libc::SIGUSR1,
+        number: number::USR1,
         name: "USR1",
         taken: Taken::As(Signal::Usr1),
         master: "reopens the log files, in all processes; no line is lost",
         worker: "reopens its log files",
     },
-    Row { number: libc::SIGUSR2, name: "USR2", taken: Taken::Ignored, master: "ignored", worker: "ignored" },
-    Row { number: libc::SIGWINCH, name: "WINCH", taken: Taken::Ignored, master: "ignored", worker: "ignored" },
+    Row { number: number::USR2, name: "USR2", taken: Taken::Ignored, master: "ignored", worker: "ignored" },
+    Row { number: number::WINCH, name: "WINCH", taken: Taken::Ignored, master: "ignored", worker: "ignored" },
     Row {
-        number: libc::SIGCHLD,
+        number: number::CHLD,
         name: "CHLD",
         // Only wakes the loop, which reaps in every turn.
         taken: Taken::Ignored,
@@ -87,7 +88,7 @@ const TABLE: [Row; 11] = [
         worker: "the application's own",
     },
     Row {
-        number: libc::SIGABRT,
+        number: number::ABRT,
         name: "ABRT",
         taken: Taken::No,
         master: "the system's default: the master ends",
@@ -170,6 +171,6 @@ mod tests {
     #[test]
     fn what_the_arbiter_is_told_of_is_collected() {
         assert!(TABLE.iter().all(|row| meaning(row.number).is_none() || collected().contains(&row.number)));
-        assert!(!collected().contains(&libc::SIGABRT));
+        assert!(!collected().contains(&number::ABRT));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::interpreter::Places;
 use super::protocol::{Answer, Order};
 use crate::sys::link::Link;
-use crate::sys::process;
+use crate::sys::{process, signals};
 
 /// One zygote process.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Zygote {
     /// Ends it at once.
     pub fn kill(&self) {
         // It fails only when the zygote has been reaped, and then there is nothing to end.
-        let _ = process::kill(self.pid, libc::SIGKILL);
+        let _ = process::kill(self.pid, signals::KILL);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The gate through which new connections come: when to accept, and when not.
 //!
 //! Listeners are shared with the other workers. Each new connection wakes one that sleeps (`EPOLLEXCLUSIVE`), and a
-//! worker accepts one at a time, when it has nothing better to do: what it leaves in the backlog, an idle sibling takes.
+//! worker accepts one at a time, when it has nothing better to do: what it leaves in the backlog, an idle sibling
+//! takes.
 
 use std::io;
 use std::os::fd::AsFd;

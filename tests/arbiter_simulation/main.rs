@@ -30,8 +30,8 @@ const SHOWN: usize = 60;
 /// Time in which a calm world must have settled: an unanswered fork, the longest back-off, a hung boot, a stuck worker.
 const SETTLING: Duration = Duration::from_secs(300);
 
-/// Time in which a stop must be through: the longest graceful timeout, the latest news, a silent zygote, and some jumps of
-/// the clock.
+/// Time in which a stop must be through: the longest graceful timeout, the latest news, a silent zygote, and some jumps
+/// of the clock.
 const STOPPING_TIME: Duration = Duration::from_secs(600);
 
 /// What every run of all seeds must have met, or it has tested less than it says.

@@ -57,6 +57,11 @@ def test_ttin_and_ttou(serve):
     server.signal(signal.SIGTTIN)
     two = server.wait_workers(2)
     assert first[0] in two
+    # Both serve: one waits in the application while the other answers.
+    with waiting_request(server, server.path("gate")) as waiting:
+        assert server.get("/").status == 200
+        server.path("gate").touch()
+        assert waiting.response().status == 200
     server.signal(signal.SIGTTOU)
     assert server.wait_workers(1) == [two[1]], "the oldest goes first"
     server.signal(signal.SIGTTOU)

@@ -173,8 +173,8 @@ class Server:
 
     def workers(self):
         """Pids of the living workers, oldest first. (A zygote is a child too, but never logs that it boots.)"""
-        booted = [int(pid) for pid in BOOTING.findall(self.log())]
-        return [pid for pid in dict.fromkeys(booted) if procs.alive(pid) and self._child(pid)]
+        booted = sorted({int(pid) for pid in BOOTING.findall(self.log())})
+        return [pid for pid in booted if procs.alive(pid) and self._child(pid)]
 
     def _child(self, pid):
         fields = procs.stat(pid)

@@ -117,7 +117,8 @@ impl Sending {
         self.step(part.py(), |exchange| exchange.write_owned(owned))
     }
 
-    /// Waits until the client has all there is, before the application makes more (PEP 3333, "Buffering and Streaming").
+    /// Waits until the client has all there is, before the application makes more (PEP 3333, "Buffering and
+    /// Streaming").
     fn catch_up(&mut self, py: Python<'_>) -> Result<(), SendError> {
         let exchange = &mut *self.exchange;
         let result = if exchange.is_behind() { py.detach(|| exchange.catch_up()) } else { Ok(()) };
