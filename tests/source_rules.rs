@@ -98,15 +98,6 @@ fn assert_none(found: &[String]) {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// Fails for what was found in other files than the exceptions, and for an exception without a find.
-fn assert_only(found: &[String], exceptions: &[&str]) {
-    let is_excepted = |line: &String| exceptions.iter().any(|path| line.starts_with(path));
-    assert_none(&found.iter().filter(|line| !is_excepted(line)).cloned().collect::<Vec<_>>());
-    for path in exceptions {
-        assert!(found.iter().any(|line| line.starts_with(path)), "{path} needs no exception any more");
-    }
-}
-
 /// Neither the operating system, nor a clock, a thread, a log or Python: what the three pure parts can do wrong can be
 /// tested without any of them. `Duration`, paths, IP addresses and the numbers of descriptors are plain values.
 #[test]

@@ -7,9 +7,11 @@ use crate::sys::clock;
 
 /// Bytes of an IMF-fixdate (RFC 9110, section 5.6.7).
 const LENGTH: usize = 29;
+/// The date of second 0.
+const EPOCH: [u8; LENGTH] = *b"Thu, 01 Jan 1970 00:00:00 GMT";
 
 thread_local! {
-    static LAST: Cell<(Duration, [u8; LENGTH])> = const { Cell::new((Duration::ZERO, *b"Thu, 01 Jan 1970 00:00:00 GMT")) };
+    static LAST: Cell<(Duration, [u8; LENGTH])> = const { Cell::new((Duration::ZERO, EPOCH)) };
 }
 
 /// Now, as an IMF-fixdate.
