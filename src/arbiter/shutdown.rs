@@ -22,6 +22,9 @@ use crate::time::Time;
 /// The time that is left to workers when a graceful stop is hastened, as in gunicorn.
 const HASTENED_TIME: Duration = Duration::from_secs(2);
 
+/// How long a zygote is waited for that was told to fork and does not answer.
+const ORDER_TIME: Duration = Duration::from_secs(5);
+
 /// How everything is being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stop {
@@ -38,7 +41,7 @@ impl Arbiter {
         if self.is_stopping() {
             return;
         }
-        let until = self.now + self.generations.graceful_timeout();
+        let until = self.now + self.generations.graceful_timeout().min(ORDER_TIME);
         self.phase = Phase::Stopping(Stop { code, why, until });
         self.act(Action::CloseListeners);
         self.drop_build();

@@ -15,7 +15,7 @@ use super::launch::{Config, Launch};
 use super::listeners::{self, Listener};
 use super::protocol::{Answer, Load, Order, PythonConfig, VERSION};
 use super::zygote::{Heard, Zygote};
-use crate::settings::{ConfigSource, Resolved};
+use crate::settings::{ConfigSource, LogTarget, Resolved};
 use crate::time::Time;
 
 /// How often an address that is in use is tried again.
@@ -278,7 +278,11 @@ impl Builder {
     }
 
     fn load(&mut self, shared: Shared<'_>) -> Result<Progress, Failure> {
-        let settings = self.resolved.settings.clone();
+        let mut settings = self.resolved.settings.clone();
+        if self.goal == Goal::Check {
+            // Nothing is left behind by a check.
+            (settings.errorlog, settings.accesslog, settings.capture_output) = (LogTarget::Standard, None, false);
+        }
         let preload = settings.preload_app || self.goal == Goal::Check;
         let order = Order::Load(Box::new(Load { settings, preload, argv: self.argv.clone() }));
         let mut files = vec![shared.scoreboard, shared.ready, shared.alive];

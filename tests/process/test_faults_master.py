@@ -133,3 +133,19 @@ def test_failed_start_with_nobody_to_tell(serve):
     with open("/dev/full", "w") as full:
         ended = subprocess.run(server.command, cwd=server.directory, env=server.env, stderr=full, timeout=30)
     assert ended.returncode == 1
+
+
+def test_check_leaves_nothing_behind(serve):
+    server = serve("--check-config", "--error-logfile", "error.log", "--access-logfile", "access.log", "--pid", "pid")
+    assert server.run() == 0
+    assert not [name for name in ("error.log", "access.log", "pid") if server.path(name).exists()]
+
+
+def test_end_with_a_stopped_zygote(serve):
+    server = serve().start(workers=1)
+    [zygote] = zygotes(server)
+    os.kill(zygote, signal.SIGSTOP)
+    server.signal(signal.SIGTTIN)
+    server.wait_log("Handling signal: ttin")
+    assert server.stop() == 0
+    assert not alive(zygote)
