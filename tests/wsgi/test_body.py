@@ -109,9 +109,10 @@ def test_each_part_leaves_before_the_next_is_made(server, path):
             connection.buffer += connection.socket.recv(65536)
 
 
-def test_a_complete_body_holds_nobody(server):
+@pytest.mark.parametrize("path", ["/announced", "/parts?count=1&size=20000000"])
+def test_a_complete_body_holds_nobody(server, path):
     with server.connect() as slow:
-        slow.send("GET /announced HTTP/1.1\r\nHost: a\r\n\r\n").head()
+        slow.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").head()
         assert server.get("/").body == b"hello"
 
 
