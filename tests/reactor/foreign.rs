@@ -1,7 +1,7 @@
 //! The reactor under a loop that is not its own, and exchanges that are out for a while.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -16,10 +16,21 @@ const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fie
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn reactor() -> (Reactor, Client) {
+    let (reactor, address) = reactor_with(LIMIT);
+    (reactor, connect(address))
+}
+
+fn reactor_with(keepalive: Duration) -> (Reactor, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
-    (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), Client::over(client))
+    let address = listener.local_addr().unwrap();
+    let config = ReactorConfig { keepalive: Some(keepalive), ..ReactorConfig::default() };
+    (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), address)
+}
+
+fn connect(address: SocketAddr) -> Client {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    Client::over(stream)
 }
 
 /// Turns without waiting until there is a request, as a foreign loop does.
@@ -58,12 +69,14 @@ fn its_poll_can_be_watched_by_another_loop() {
 fn what_arrives_while_an_exchange_is_out_is_not_lost() {
     let (mut reactor, mut client) = reactor();
     // A connection is known to the poll once it has waited.
-    assert_eq!(reactor.turn(Some(Duration::from_millis(1))).unwrap(), Woken::default());
-    assert!(reactor.next_exchange().is_none());
+    client.send(REQUEST);
+    let earlier = next(&mut reactor);
+    answer(&mut reactor, earlier, b"earlier");
+    assert_eq!(client.response().text(), "earlier");
     client.send(REQUEST);
     let first = next(&mut reactor);
     client.send(REQUEST);
-    assert!(reactor.turn(Some(Duration::ZERO)).is_ok());
+    assert_eq!(reactor.turn(Some(Duration::ZERO)).unwrap(), Woken::default());
     assert!(reactor.next_exchange().is_none());
     answer(&mut reactor, first, b"one");
     let second = reactor.next_exchange().unwrap();
@@ -135,4 +148,28 @@ fn a_client_that_has_gone_is_told_to_the_writer() {
     assert!(matches!(gone, Some(gunicorn::reactor::ResponseError::Gone)));
     reactor.complete(exchange);
     assert!(reactor.is_empty());
+}
+
+#[test]
+fn a_request_that_came_in_time_is_not_given_up_for_want_of_a_look_at_it() {
+    let keepalive = Duration::from_secs(2);
+    let (mut reactor, address) = reactor_with(keepalive);
+    let first = |_| {
+        let mut client = connect(address);
+        client.send(REQUEST);
+        let exchange = next(&mut reactor);
+        answer(&mut reactor, exchange, b"first");
+        client.response();
+        client
+    };
+    // More than one poll tells of.
+    let mut clients: Vec<Client> = (0..300).map(first).collect();
+    clients.iter_mut().for_each(|client| client.send(REQUEST));
+    // As if the application had needed longer for another request than clients may be idle.
+    std::thread::sleep(keepalive);
+    for _ in 0..clients.len() {
+        let exchange = next(&mut reactor);
+        answer(&mut reactor, exchange, b"second");
+    }
+    clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "second"));
 }
