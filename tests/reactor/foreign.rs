@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use gunicorn::net::Listener;
+use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, ResponseHead, Woken};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -76,7 +76,7 @@ fn what_arrives_while_an_exchange_is_out_is_not_lost() {
     client.send(REQUEST);
     let first = next(&mut reactor);
     client.send(REQUEST);
-    assert_eq!(reactor.turn(Some(Duration::ZERO)).unwrap(), Woken::default());
+    assert_eq!(reactor.turn(Some(LIMIT)).unwrap(), Woken::default());
     assert!(reactor.next_exchange().is_none());
     answer(&mut reactor, first, b"one");
     let second = reactor.next_exchange().unwrap();
@@ -172,4 +172,30 @@ fn a_request_that_came_in_time_is_not_given_up_for_want_of_a_look_at_it() {
         answer(&mut reactor, exchange, b"second");
     }
     clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "second"));
+}
+
+#[test]
+fn a_client_that_pipelines_without_end_lets_others_in() {
+    let (mut reactor, address) = reactor_with(LIMIT);
+    let mut known = connect(address);
+    known.send(REQUEST);
+    let exchange = next(&mut reactor);
+    answer(&mut reactor, exchange, b"known");
+    let mut endless = connect(address);
+    endless.send(&REQUEST.repeat(400));
+    let exchange = next(&mut reactor);
+    answer(&mut reactor, exchange, b"endless");
+    known.send(REQUEST);
+    let mut new = connect(address);
+    new.send(REQUEST);
+    let mut count = 0;
+    let mut others = 0;
+    while others < 2 {
+        let exchange = next(&mut reactor);
+        let peer = exchange.peer().clone();
+        others += u32::from(peer != Address::Inet(endless.stream.local_addr().unwrap()));
+        answer(&mut reactor, exchange, b"");
+        count += 1;
+    }
+    assert!(count < 300, "the others had to wait for {count} requests");
 }
