@@ -12,6 +12,7 @@ use mio::Poll;
 
 use crate::log;
 use crate::net::{Address, Listener, Stream};
+use crate::sys::accept::is_about_one_client;
 use crate::sys::epoll;
 use crate::time::Time;
 
@@ -158,15 +159,12 @@ impl Acceptor {
     }
 
     fn note_failure(&mut self, number: usize, error: &io::Error, now: Time) {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => self.doors[number].is_ready = false,
-            // The client gave up while it was in the backlog (accept(2)).
-            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-            _ => {
-                self.doors.iter_mut().for_each(|door| door.is_ready = false);
-                self.resume = Some(now + PAUSE);
-                self.complain(error, now);
-            }
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.doors[number].is_ready = false;
+        } else if !is_about_one_client(error) {
+            self.doors.iter_mut().for_each(|door| door.is_ready = false);
+            self.resume = Some(now + PAUSE);
+            self.complain(error, now);
         }
     }
 
@@ -238,10 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_gave_up_in_the_backlog_is_no_reason_to_pause() {
+    fn what_went_wrong_with_one_client_is_no_reason_to_pause() {
         let (mut acceptor, _clients) = acceptor(1);
         acceptor.note(0);
-        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::ECONNABORTED), START);
-        assert!(acceptor.is_ready() && acceptor.may_resume(START));
+        for errno in [libc::ECONNABORTED, libc::EPROTO, libc::EHOSTUNREACH, libc::EPERM, libc::ENETDOWN] {
+            acceptor.note_failure(0, &io::Error::from_raw_os_error(errno), START);
+            assert!(acceptor.is_ready() && acceptor.may_resume(START));
+        }
     }
 }
