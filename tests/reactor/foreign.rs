@@ -75,6 +75,8 @@ fn what_arrives_while_an_exchange_is_out_is_not_lost() {
     assert_eq!(client.response().text(), "earlier");
     client.send(REQUEST);
     let first = next(&mut reactor);
+    // Nobody else is there, so that the turn sleeps until the next request is.
+    assert!(reactor.next_exchange().is_none());
     client.send(REQUEST);
     assert_eq!(reactor.turn(Some(LIMIT)).unwrap(), Woken::default());
     assert!(reactor.next_exchange().is_none());
