@@ -27,6 +27,7 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
         loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
             let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
             let mut reactor = Reactor::new(listeners, reactor_config(&settings))?;
+            reactor.share_listeners(loaded.baton)?;
             reactor.watch_signals(wake)?;
             reactor.watch_parent(loaded.alive)?;
             Ok((reactor, addresses))

@@ -53,9 +53,10 @@ const EXCHANGES: u32 = 64;
 
 const SIGNALS: usize = usize::MAX;
 const PARENT: usize = usize::MAX - 1;
+const BATON: usize = usize::MAX - 2;
 
 /// Tokens from here on down are listeners; from 0 up, places of connections.
-const LISTENERS: usize = usize::MAX - 2;
+const LISTENERS: usize = usize::MAX - 3;
 
 /// What a turn found besides clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,6 +133,17 @@ impl Reactor {
         Ok(())
     }
 
+    /// Has the workers that share the listeners wake each other through this eventfd, one for all of them: whoever was
+    /// woken for a connection and is busy then wakes another one. Without it there are no others.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn share_listeners(&mut self, baton: OwnedFd) -> io::Result<()> {
+        self.acceptor.unwatch(&self.poll)?;
+        self.acceptor.share(baton);
+        self.gate()
+    }
+
     /// When to call `turn` at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
         if !self.ready.is_empty() || self.acceptor.is_ready() {
@@ -174,6 +186,7 @@ impl Reactor {
             let Some(place) = self.ready.pop_front() else { if self.accept() { continue } else { return None } };
             if let Some(exchange) = self.check_out(place) {
                 self.exchanges -= 1;
+                self.acceptor.pass_on();
                 return Some(exchange);
             }
         }
@@ -241,6 +254,7 @@ impl Reactor {
                 woken.signals = true;
                 self.signals.as_mut().map(WakePipe::drain);
             }
+            BATON => self.acceptor.take_baton(),
             PARENT => woken.parent_gone |= self.parent.as_mut().is_some_and(|pipe| !pipe.drain()),
             token if token > usize::MAX / 2 => self.acceptor.note(LISTENERS - token),
             place => self.handle_connection(place, event),
@@ -347,7 +361,7 @@ impl Reactor {
         if self.is_full() || !self.acceptor.may_resume(self.shared.now) {
             self.acceptor.unwatch(&self.poll)
         } else {
-            self.acceptor.watch(&self.poll, |number| LISTENERS - number)
+            self.acceptor.watch(&self.poll, BATON, |number| LISTENERS - number)
         }
     }
 }

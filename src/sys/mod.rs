@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod clock;
 pub mod epoll;
+pub mod eventfd;
 pub mod link;
 pub mod localtime;
 pub mod logfile;

@@ -12,6 +12,7 @@ use crate::wsgi::SERVER_SOFTWARE;
 use gunicorn::log;
 use gunicorn::master::protocol::{self, Load};
 use gunicorn::settings::Settings;
+use gunicorn::sys::eventfd;
 use gunicorn::sys::shm::Scoreboard;
 use gunicorn::sys::title;
 
@@ -24,6 +25,8 @@ pub(crate) struct Loaded {
     /// Ends with the master.
     pub(crate) alive: OwnedFd,
     pub(crate) listeners: Vec<OwnedFd>,
+    /// An eventfd with which the workers wake each other for connections. Even a pool of one can grow (TTIN).
+    pub(crate) baton: OwnedFd,
     /// The application, when it was preloaded.
     pub(crate) app: Option<Py<PyAny>>,
 }
@@ -45,7 +48,8 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
     prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
     let app = if order.preload { Some(preload(py, &order.settings)?) } else { None };
     let listeners = files.collect();
-    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, app })
+    let baton = eventfd::create().map_err(|error| failure(&format!("no eventfd: {error}")))?;
+    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, baton, app })
 }
 
 /// The logs are opened here, before privileges are dropped and before the application can be in the way.
@@ -65,8 +69,8 @@ fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {
     APPS.module(py)?.call_method1("prepare", arguments).map(drop)
 }
 
-/// Loads the application for all workers. Its objects are then moved out of the garbage collector's sight: a collection in a worker would
-/// write to their headers, and each page written to is copied (gc.freeze in Python's documentation).
+/// Loads the application for all workers. Its objects are then moved out of the garbage collector's sight: a collection
+/// in a worker would write to their headers, and each page written to is copied (gc.freeze in Python's documentation).
 fn preload(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, Failure> {
     let app = load_app(py, settings)?;
     let freeze = || -> PyResult<()> {
