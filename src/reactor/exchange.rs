@@ -129,6 +129,12 @@ impl Exchange {
     /// [`ResponseError::Gone`].
     pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
         self.make_room()?;
+        self.append(data)
+    }
+
+    /// As `write`, whatever waits already.
+    fn append(&mut self, data: &[u8]) -> Result<(), ResponseError> {
+        self.check_open()?;
         let frame = self.work.response.encoder.frame(data.len());
         match data.get(..frame.take) {
             None | Some([]) => Ok(()),
@@ -177,7 +183,8 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn finish(&mut self) -> Result<(), ResponseError> {
-        self.make_room()?;
+        // It adds a few bytes to what may already wait: nobody has to make room for them.
+        self.check_open()?;
         let mut last = Vec::new();
         let finish = self.work.response.encoder.finish(&mut last);
         if !self.is_head_sent() || !last.is_empty() {
@@ -197,7 +204,7 @@ impl Exchange {
         let page = error_page(status, detail);
         let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
         let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
-        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.append(page.as_bytes()));
         if sent.and_then(|()| self.finish()).is_err() {
             self.abort();
         }
@@ -239,6 +246,11 @@ impl Exchange {
                 return self.gone();
             }
         }
+        self.check_open()
+    }
+
+    /// The response can still be added to.
+    fn check_open(&self) -> Result<(), ResponseError> {
         match self.work.response.stage {
             Stage::Open => Ok(()),
             _ => Err(ResponseError::Gone),

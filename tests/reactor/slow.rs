@@ -44,6 +44,19 @@ fn slow_readers_hold_nobody() {
 }
 
 #[test]
+fn the_end_of_a_response_waits_for_nobody() {
+    let server = Server::start();
+    for target in ["/large?20971520", "/owned?20971520"] {
+        let mut slow = server.connect();
+        slow.send(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        // Its head has come, so that its request was first.
+        slow.stream.peek(&mut [0]).unwrap();
+        assert_eq!(server.get("/").text(), "hello");
+        assert_eq!(slow.response().body.len(), 20_971_520);
+    }
+}
+
+#[test]
 fn a_response_beyond_the_bound_waits_for_its_reader() {
     let server = Server::start();
     for target in ["/parts?13107200", "/large?13107200", "/owned?13107200", "/file?13107200"] {
