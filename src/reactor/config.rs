@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::Limits;
+use crate::scoreboard::SlotCells;
+use crate::sys::clock;
 
 /// The times, bounds and places of one reactor.
 #[derive(Debug, Clone)]
@@ -23,6 +25,25 @@ pub struct ReactorConfig {
     pub max_connections: usize,
     /// Where long request bodies are kept.
     pub temp_dir: PathBuf,
+    /// Whose deadline is put off while a response waits for its client; `None`: nobody watches.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// The deadline by which a worker must show that it lives. A request in the application has it from the worker's kind;
+/// what the application spends waiting for a slow client is not its fault and does not count.
+#[derive(Debug, Clone, Copy)]
+pub struct Heartbeat {
+    /// The worker's slot.
+    pub slot: &'static SlotCells,
+    /// Time that the application has.
+    pub timeout: Duration,
+}
+
+impl Heartbeat {
+    /// The application's time starts anew once `wait` is over.
+    pub(super) fn put_off(&self, wait: Duration) {
+        self.slot.set_deadline(Some(clock::now() + wait + self.timeout));
+    }
 }
 
 impl Default for ReactorConfig {
@@ -35,6 +56,7 @@ impl Default for ReactorConfig {
             write_timeout: Duration::from_secs(30),
             max_connections: 16 * 1024,
             temp_dir: std::env::temp_dir(),
+            heartbeat: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
 pub use super::body::RequestBody;
+use super::config::Heartbeat;
 use super::connection::Connection;
 use super::date;
 use super::response::Stage;
@@ -38,6 +39,8 @@ pub struct Exchange {
     pub(super) work: Box<Work>,
     /// How long the client may pause while somebody waits for it.
     pub(super) write_timeout: Duration,
+    /// What is told that waiting for the client is not the application's delay.
+    pub(super) heartbeat: Option<Heartbeat>,
     /// Whether the server wants another request on the connection.
     pub(super) persist: bool,
 }
@@ -241,12 +244,18 @@ impl Exchange {
     /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
     pub fn make_room(&mut self) -> Result<(), ResponseError> {
         while self.is_full() {
-            let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
-            if !matches!(is_writable, Ok(true)) || self.connection.flush().is_err() {
-                return self.gone();
-            }
+            self.wait_for_client()?;
         }
         self.check_open()
+    }
+
+    /// Waits until the client takes something, and sends that. The worker is not late meanwhile.
+    fn wait_for_client(&mut self) -> Result<(), ResponseError> {
+        let put_off = |wait| self.heartbeat.iter().for_each(|heartbeat| heartbeat.put_off(wait));
+        put_off(self.write_timeout);
+        let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
+        put_off(Duration::ZERO);
+        if matches!(is_writable, Ok(true)) && self.connection.flush().is_ok() { Ok(()) } else { self.gone() }
     }
 
     /// The response can still be added to.

@@ -32,7 +32,7 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use body::MEMORY_BYTES;
-pub use config::ReactorConfig;
+pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
 use timers::Timers;
@@ -331,7 +331,8 @@ impl Reactor {
         let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
         let Shared { config, closing, .. } = &self.shared;
         let persist = config.keepalive.is_some_and(|time| !time.is_zero()) && !closing;
-        Some(Box::new(Exchange { place, connection, work, write_timeout: config.write_timeout, persist }))
+        let (write_timeout, heartbeat) = (config.write_timeout, config.heartbeat);
+        Some(Box::new(Exchange { place, connection, work, write_timeout, heartbeat, persist }))
     }
 
     /// Accepts one connection and goes as far with it as it can; `false` when there is none.

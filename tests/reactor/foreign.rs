@@ -6,11 +6,13 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use gunicorn::net::{Address, Listener};
-use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, ResponseHead, Woken};
+use gunicorn::reactor::{Exchange, Heartbeat, Reactor, ReactorConfig, ResponseHead, Woken};
+use gunicorn::scoreboard::SlotCells;
+use gunicorn::sys::clock;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::server::{Client, LIMIT};
+use super::server::{Client, LIMIT, eventually};
 
 const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fields: &[] };
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -21,9 +23,17 @@ fn reactor() -> (Reactor, Client) {
 }
 
 fn reactor_with(keepalive: Duration) -> (Reactor, SocketAddr) {
+    listening(ReactorConfig { keepalive: Some(keepalive), ..ReactorConfig::default() })
+}
+
+fn with(config: ReactorConfig) -> (Reactor, Client) {
+    let (reactor, address) = listening(config);
+    (reactor, connect(address))
+}
+
+fn listening(config: ReactorConfig) -> (Reactor, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let config = ReactorConfig { keepalive: Some(keepalive), ..ReactorConfig::default() };
     (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), address)
 }
 
@@ -200,4 +210,28 @@ fn a_client_that_pipelines_without_end_lets_others_in() {
         count += 1;
     }
     assert!(count < 300, "the others had to wait for {count} requests");
+}
+
+#[test]
+fn the_time_of_a_slow_client_is_not_the_applications() {
+    let slot: &'static SlotCells = Box::leak(Box::default());
+    let heartbeat = Some(Heartbeat { slot, timeout: Duration::from_secs(60) });
+    let write_timeout = Duration::from_secs(1000);
+    let (mut reactor, mut client) = with(ReactorConfig { heartbeat, write_timeout, ..ReactorConfig::default() });
+    client.send(REQUEST);
+    let mut exchange = next(&mut reactor);
+    let end_of_wait = clock::now() + write_timeout;
+    let reader = std::thread::spawn(move || {
+        eventually("it waits", || slot.deadline() > Some(end_of_wait));
+        client.response().body.len()
+    });
+    exchange.start(&OK, None).unwrap();
+    (0..32).for_each(|_| exchange.write(&[b'x'; 1024 * 1024]).unwrap());
+    assert!(slot.deadline() < Some(end_of_wait));
+    exchange.finish().unwrap();
+    reactor.complete(exchange);
+    while !reactor.is_empty() {
+        reactor.turn(Some(LIMIT)).unwrap();
+    }
+    assert_eq!(reader.join().unwrap(), 32 * 1024 * 1024);
 }
