@@ -35,6 +35,7 @@ pub use body::MEMORY_BYTES;
 pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
+pub use input::MAX_BYTES as LONGEST_HEAD;
 use timers::Timers;
 use wake::WakePipe;
 use work::WorkPool;
