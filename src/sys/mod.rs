@@ -6,6 +6,7 @@ pub mod accept;
 pub mod clock;
 pub mod epoll;
 pub mod eventfd;
+pub mod limits;
 pub mod link;
 pub mod localtime;
 pub mod logfile;
