@@ -12,12 +12,11 @@ use gunicorn::http::Limits;
 use gunicorn::log;
 use gunicorn::log::access::ExchangeLog;
 use gunicorn::net::{Address, Listener};
-use gunicorn::reactor::{Reactor, ReactorConfig};
+use gunicorn::reactor::{Heartbeat, LONGEST_HEAD, Reactor, ReactorConfig};
+use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::{LogTarget, Settings};
-use gunicorn::worker::{AccessLog, WorkerContext, sync};
-
-/// Exit code of a worker that booted but cannot serve.
-const BROKEN: i32 = 1;
+use gunicorn::sys::limits;
+use gunicorn::worker::{AccessLog, BROKEN, WorkerContext, sync};
 
 /// Serves until the worker is told to end; gives the exit code.
 pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
@@ -26,7 +25,8 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
     let reactor =
         loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
             let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
-            let mut reactor = Reactor::new(listeners, reactor_config(&settings))?;
+            let mut reactor = Reactor::new(listeners, reactor_config(&settings, cells)?)?;
+            reactor.share_listeners(loaded.baton)?;
             reactor.watch_signals(wake)?;
             reactor.watch_parent(loaded.alive)?;
             Ok((reactor, addresses))
@@ -57,14 +57,21 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
     sync::run(&app, reactor, context)
 }
 
-fn reactor_config(settings: &Settings) -> ReactorConfig {
-    let limits = Limits {
-        line: settings.limit_request_line.unwrap_or(usize::MAX),
-        fields: settings.limit_request_fields,
-        field_size: settings.limit_request_field_size.unwrap_or(usize::MAX),
-        ..Limits::default()
-    };
-    ReactorConfig { limits, keepalive: settings.keepalive, ..ReactorConfig::default() }
+fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<ReactorConfig> {
+    let (line, field_size) = (settings.limit_request_line, settings.limit_request_field_size);
+    let heartbeat = settings.timeout.map(|timeout| Heartbeat { slot: cells, timeout });
+    let defaults = ReactorConfig::default();
+    // A client that takes nothing is to be given up before the master gives up the worker.
+    let write_timeout =
+        settings.timeout.map_or(defaults.write_timeout, |timeout| defaults.write_timeout.min(timeout / 2));
+    Ok(ReactorConfig {
+        limits: Limits::of_head(line, settings.limit_request_fields, field_size, LONGEST_HEAD),
+        keepalive: settings.keepalive,
+        write_timeout,
+        max_connections: ReactorConfig::connections_within(limits::open_files()?),
+        heartbeat,
+        ..defaults
+    })
 }
 
 fn broken(why: &str) -> i32 {

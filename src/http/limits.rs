@@ -16,9 +16,33 @@ pub struct Limits {
     pub body: Option<u64>,
 }
 
+impl Limits {
+    /// Limits of lines (`None`: no bound) and the head that they make possible, as gunicorn adds it up, but never longer
+    /// than `longest`.
+    pub fn of_head(line: Option<usize>, fields: usize, field_size: Option<usize>, longest: usize) -> Self {
+        let (line, field_size) = (line.unwrap_or(usize::MAX), field_size.unwrap_or(usize::MAX));
+        let all_fields = fields.saturating_mul(field_size.saturating_add(2)).saturating_add(4);
+        Self { line, fields, field_size, head: line.saturating_add(all_fields).min(longest), body: None }
+    }
+}
+
 impl Default for Limits {
     /// gunicorn's defaults, and a head of at most 64 KiB.
     fn default() -> Self {
         Self { line: 4094, fields: 100, field_size: 8190, head: 64 * 1024, body: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_may_be_as_long_as_its_lines_together() {
+        let head = |line, fields, size| Limits::of_head(line, fields, size, 1 << 20).head;
+        assert_eq!(head(Some(4094), 100, Some(8190)), 4094 + 100 * 8192 + 4);
+        assert_eq!(head(Some(4094), 1000, Some(8190)), 1 << 20);
+        assert_eq!(head(None, 100, Some(8190)), 1 << 20);
+        assert_eq!(head(Some(4094), 100, None), 1 << 20);
     }
 }

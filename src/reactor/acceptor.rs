@@ -3,9 +3,12 @@
 //! Listeners are shared with the other workers. Each new connection wakes one that sleeps (`EPOLLEXCLUSIVE`), and a
 //! worker accepts one at a time, when it has nothing better to do: what it leaves in the backlog, an idle sibling
 //! takes.
+//!
+//! That sibling must be awake. So a worker that was woken for a connection and goes to do something else first passes
+//! the baton: through an eventfd that all watch in the same way, it wakes another one, which then owes what it owed.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,8 @@ use mio::Poll;
 
 use crate::log;
 use crate::net::{Address, Listener, Stream};
-use crate::sys::epoll;
+use crate::sys::accept::is_about_one_client;
+use crate::sys::{epoll, eventfd};
 use crate::time::Time;
 
 /// Connections accepted in a row before the sockets of the others are looked at again.
@@ -34,6 +38,18 @@ struct Door {
     address: Arc<Address>,
     /// The backlog may hold a connection.
     is_ready: bool,
+    debt: Debt,
+}
+
+/// What this worker was woken for at a door, and the others therefore were not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Debt {
+    #[default]
+    Nothing,
+    /// One connection: the poll told of it.
+    One,
+    /// All that are there: a sibling has passed its debts, perhaps not the only one.
+    Backlog,
 }
 
 /// The listeners of one reactor.
@@ -42,6 +58,10 @@ pub(super) struct Acceptor {
     doors: Vec<Door>,
     /// The door to look at first.
     first: usize,
+    /// Shared with the siblings: more than zero while debts are passed on and nobody has taken them.
+    baton: Option<OwnedFd>,
+    /// This worker has passed the baton, and has not looked whether anybody took it.
+    has_passed: bool,
     /// Connections that may be accepted before the next turn.
     rounds: u32,
     is_watched: bool,
@@ -57,17 +77,28 @@ impl Acceptor {
     pub(super) fn new(listeners: Vec<Listener>) -> io::Result<Self> {
         let door = |listener: Listener| {
             let address = Arc::new(listener.local_address()?);
-            Ok(Door { listener, address, is_ready: false })
+            Ok(Door { listener, address, is_ready: false, debt: Debt::Nothing })
         };
-        Ok(Self { doors: listeners.into_iter().map(door).collect::<io::Result<_>>()?, ..Self::default() })
+        let mut acceptor = Self::default();
+        acceptor.doors = listeners.into_iter().map(door).collect::<io::Result<_>>()?;
+        Ok(acceptor)
     }
 
-    /// Has the poll watch the listeners; each one's token is `token` of its number.
+    /// Has debts passed to the siblings through this eventfd.
+    pub(super) fn share(&mut self, baton: OwnedFd) {
+        self.baton = Some(baton);
+    }
+
+    /// Has the poll watch the listeners, and the baton, which is for those who may accept; each listener's token is
+    /// `token` of its number.
     ///
     /// # Errors
     /// Those of epoll_ctl(2).
-    pub(super) fn watch(&mut self, poll: &Poll, token: impl Fn(usize) -> usize) -> io::Result<()> {
+    pub(super) fn watch(&mut self, poll: &Poll, baton: usize, token: impl Fn(usize) -> usize) -> io::Result<()> {
         if !self.is_watched {
+            if let Some(fd) = &self.baton {
+                epoll::add_exclusive(poll, fd.as_fd(), baton as u64)?;
+            }
             for (number, door) in self.doors.iter().enumerate() {
                 epoll::add_exclusive(poll, door.listener.as_fd(), token(number) as u64)?;
             }
@@ -82,17 +113,23 @@ impl Acceptor {
     /// Those of epoll_ctl(2).
     pub(super) fn unwatch(&mut self, poll: &Poll) -> io::Result<()> {
         if self.is_watched {
+            self.pass_on();
             for door in &mut self.doors {
                 door.is_ready = false;
                 epoll::remove(poll, door.listener.as_fd())?;
+            }
+            if let Some(fd) = &self.baton {
+                epoll::remove(poll, fd.as_fd())?;
             }
             self.is_watched = false;
         }
         Ok(())
     }
 
-    /// Closes the listeners.
+    /// Closes the listeners. What may be left in the backlog is for the siblings.
     pub(super) fn close(&mut self) {
+        self.doors.iter_mut().filter(|door| door.is_ready).for_each(|door| door.debt = Debt::Backlog);
+        self.pass_on();
         self.doors.clear();
     }
 
@@ -100,7 +137,29 @@ impl Acceptor {
     pub(super) fn note(&mut self, number: usize) {
         if let Some(door) = self.doors.get_mut(number) {
             door.is_ready = true;
+            door.debt = door.debt.max(Debt::One);
         }
+    }
+
+    /// Takes the baton, if it is there.
+    pub(super) fn take_baton(&mut self) {
+        if self.baton.as_ref().is_some_and(eventfd::take) {
+            self.note_all();
+            self.doors.iter_mut().for_each(|door| door.debt = Debt::Backlog);
+        }
+    }
+
+    /// This worker is about to do something else: whatever it owes, an idle sibling is to take.
+    pub(super) fn pass_on(&mut self) {
+        let Some(baton) = &self.baton else { return };
+        if self.doors.iter().all(|door| door.debt == Debt::Nothing) {
+            return;
+        }
+        match eventfd::raise(baton) {
+            Ok(()) => self.has_passed = true,
+            Err(error) => log::error!("Cannot wake another worker: {error}"),
+        }
+        self.doors.iter_mut().for_each(|door| door.debt = Debt::Nothing);
     }
 
     /// There may be a connection at every listener.
@@ -142,8 +201,18 @@ impl Acceptor {
         while self.rounds > 0 {
             let number = self.next_ready()?;
             self.rounds -= 1;
-            match self.doors[number].listener.accept() {
-                Ok((stream, peer)) => return Some((stream, peer, Arc::clone(&self.doors[number].address))),
+            // With nobody idle it would else be passed on from turn to turn.
+            if std::mem::take(&mut self.has_passed) {
+                self.take_baton();
+            }
+            let door = &mut self.doors[number];
+            match door.listener.accept() {
+                Ok((stream, peer)) => {
+                    if door.debt == Debt::One {
+                        door.debt = Debt::Nothing;
+                    }
+                    return Some((stream, peer, Arc::clone(&door.address)));
+                }
                 Err(error) => self.note_failure(number, &error, now),
             }
         }
@@ -159,15 +228,13 @@ impl Acceptor {
     }
 
     fn note_failure(&mut self, number: usize, error: &io::Error, now: Time) {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => self.doors[number].is_ready = false,
-            // The client gave up while it was in the backlog (accept(2)).
-            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-            _ => {
-                self.doors.iter_mut().for_each(|door| door.is_ready = false);
-                self.resume = Some(now + PAUSE);
-                self.complain(error, now);
-            }
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.doors[number].is_ready = false;
+            self.doors[number].debt = Debt::Nothing;
+        } else if !is_about_one_client(error) {
+            self.doors.iter_mut().for_each(|door| door.is_ready = false);
+            self.resume = Some(now + PAUSE);
+            self.complain(error, now);
         }
     }
 
@@ -176,6 +243,12 @@ impl Acceptor {
             self.complained = Some(now);
             log::error!("Cannot accept connections for now: {error}");
         }
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.pass_on();
     }
 }
 
@@ -225,7 +298,7 @@ mod tests {
     fn when_descriptors_run_out_it_pauses() {
         let (mut acceptor, _clients) = acceptor(1);
         let poll = Poll::new().unwrap();
-        acceptor.watch(&poll, |number| number).unwrap();
+        acceptor.watch(&poll, 1, |number| number).unwrap();
         acceptor.note(0);
         acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::EMFILE), START);
         assert!(!acceptor.is_ready());
@@ -238,11 +311,67 @@ mod tests {
         assert!(acceptor.may_resume(START));
     }
 
+    /// Two acceptors of one listener that share a baton, two connections in the backlog, and a poll told the first.
+    fn siblings() -> (Acceptor, Acceptor, Vec<TcpStream>) {
+        let (mut first, clients) = acceptor(1);
+        let listener = first.doors[0].listener.as_fd().try_clone_to_owned().unwrap();
+        let mut second = Acceptor::new(vec![Listener::from_fd(listener).unwrap()]).unwrap();
+        second.begin_turn();
+        let baton = eventfd::create().unwrap();
+        first.share(baton.try_clone().unwrap());
+        second.share(baton);
+        first.note(0);
+        (first, second, clients)
+    }
+
     #[test]
-    fn a_client_that_gave_up_in_the_backlog_is_no_reason_to_pause() {
+    fn what_a_worker_owes_it_passes_on_once() {
+        let (mut first, mut second, _clients) = siblings();
+        first.pass_on();
+        second.take_baton();
+        assert!(second.is_ready());
+        assert!(second.accept(START).is_some());
+        // There may be more, since what two have passed on is taken at once.
+        second.pass_on();
+        first.take_baton();
+        assert!(first.accept(START).is_some());
+        assert!(first.accept(START).is_none());
+        first.pass_on();
+        assert!(!eventfd::take(second.baton.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn what_was_accepted_at_once_is_not_passed_on() {
+        let (mut first, second, _clients) = siblings();
+        assert!(first.accept(START).is_some());
+        first.pass_on();
+        assert!(!eventfd::take(second.baton.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn what_nobody_has_taken_is_taken_back() {
+        let (mut first, second, _clients) = siblings();
+        first.pass_on();
+        while first.accept(START).is_some() {}
+        first.pass_on();
+        assert!(!eventfd::take(second.baton.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn a_worker_that_ends_passes_on_what_it_owes() {
+        let (first, mut second, _clients) = siblings();
+        drop(first);
+        second.take_baton();
+        assert!(second.is_ready());
+    }
+
+    #[test]
+    fn what_went_wrong_with_one_client_is_no_reason_to_pause() {
         let (mut acceptor, _clients) = acceptor(1);
         acceptor.note(0);
-        acceptor.note_failure(0, &io::Error::from_raw_os_error(libc::ECONNABORTED), START);
-        assert!(acceptor.is_ready() && acceptor.may_resume(START));
+        for errno in [libc::ECONNABORTED, libc::EPROTO, libc::EHOSTUNREACH, libc::EPERM, libc::ENETDOWN] {
+            acceptor.note_failure(0, &io::Error::from_raw_os_error(errno), START);
+            assert!(acceptor.is_ready() && acceptor.may_resume(START));
+        }
     }
 }

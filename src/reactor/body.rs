@@ -10,6 +10,9 @@ use crate::sys::tempfile;
 /// Longest body that is kept in memory, in bytes.
 pub const MEMORY_BYTES: usize = 512 * 1024;
 
+/// Most room that is made before anything has arrived, in bytes.
+const INITIAL_BYTES: usize = 16 * 1024;
+
 /// A request body that has arrived whole.
 #[derive(Debug)]
 pub enum RequestBody {
@@ -26,13 +29,13 @@ impl Default for RequestBody {
 }
 
 impl RequestBody {
-    /// An empty body with room for what `framing` announces.
+    /// An empty body with room for what `framing` announces, within bounds: an announcement costs a client nothing.
     pub(super) fn expecting(framing: Framing) -> Self {
         let length = match framing {
             Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
             Framing::Chunked => 0,
         };
-        Self::Memory(Vec::with_capacity(if length <= MEMORY_BYTES { length } else { 0 }))
+        Self::Memory(Vec::with_capacity(length.min(INITIAL_BYTES)))
     }
 
     /// Adds bytes at the end; moves to a file in `directory` when the body becomes too long for memory.
@@ -82,6 +85,13 @@ mod tests {
         body.append(b"cd", Path::new("/nowhere")).unwrap();
         body.seal().unwrap();
         assert!(matches!(body, RequestBody::Memory(memory) if memory == b"abcd"));
+    }
+
+    #[test]
+    fn room_is_made_for_what_has_arrived() {
+        let mut body = RequestBody::expecting(Framing::Length(MEMORY_BYTES as u64));
+        body.append(&[b'x'; 100], Path::new("/nowhere")).unwrap();
+        assert!(matches!(body, RequestBody::Memory(memory) if memory.capacity() == INITIAL_BYTES));
     }
 
     #[test]

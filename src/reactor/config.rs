@@ -7,6 +7,9 @@ use crate::http::Limits;
 use crate::scoreboard::SlotCells;
 use crate::sys::clock;
 
+/// Most connections of one reactor, however many files it may have open.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+
 /// The times, bounds and places of one reactor.
 #[derive(Debug, Clone)]
 pub struct ReactorConfig {
@@ -46,6 +49,14 @@ impl Heartbeat {
     }
 }
 
+impl ReactorConfig {
+    /// Most connections in a process that may have so many files open: a quarter is left to the application, so that
+    /// no number of clients makes its open(2) fail.
+    pub fn connections_within(open_files: u64) -> usize {
+        usize::try_from(open_files / 4 * 3).unwrap_or(MAX_CONNECTIONS).clamp(16, MAX_CONNECTIONS)
+    }
+}
+
 impl Default for ReactorConfig {
     fn default() -> Self {
         Self {
@@ -54,9 +65,21 @@ impl Default for ReactorConfig {
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
-            max_connections: 16 * 1024,
+            max_connections: MAX_CONNECTIONS,
             temp_dir: std::env::temp_dir(),
             heartbeat: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_files_to_the_application() {
+        assert_eq!(ReactorConfig::connections_within(1024), 768);
+        assert_eq!(ReactorConfig::connections_within(8), 16);
+        assert_eq!(ReactorConfig::connections_within(u64::MAX), MAX_CONNECTIONS);
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 const INITIAL_BYTES: usize = 16 * 1024;
 
 /// Bytes that a buffer never exceeds: the longest head that can be received, whatever the settings allow.
-pub(super) const MAX_BYTES: usize = 1024 * 1024;
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,6 +35,7 @@ pub use body::MEMORY_BYTES;
 pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
+pub use input::MAX_BYTES as LONGEST_HEAD;
 use timers::Timers;
 use wake::WakePipe;
 use work::WorkPool;
@@ -47,11 +48,16 @@ use crate::time::Time;
 /// Most events taken from the poll at one time.
 const EVENTS: usize = 256;
 
+/// Most exchanges handed out in a row before the poll is asked again: a client that pipelines without end must not keep
+/// the worker from all others, from its timers and from its signals.
+const EXCHANGES: u32 = 64;
+
 const SIGNALS: usize = usize::MAX;
 const PARENT: usize = usize::MAX - 1;
+const BATON: usize = usize::MAX - 2;
 
 /// Tokens from here on down are listeners; from 0 up, places of connections.
-const LISTENERS: usize = usize::MAX - 2;
+const LISTENERS: usize = usize::MAX - 3;
 
 /// What a turn found besides clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +83,8 @@ pub struct Reactor {
     events: Events,
     places: Slab<Place>,
     ready: VecDeque<usize>,
+    /// Exchanges that may be handed out before the next turn.
+    exchanges: u32,
     timers: Timers,
     acceptor: Acceptor,
     signals: Option<WakePipe>,
@@ -96,6 +104,7 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             places: Slab::new(),
             ready: VecDeque::new(),
+            exchanges: EXCHANGES,
             timers: Timers::default(),
             acceptor: Acceptor::new(listeners)?,
             signals: None,
@@ -125,8 +134,22 @@ impl Reactor {
         Ok(())
     }
 
+    /// Has the workers that share the listeners wake each other through this eventfd, one for all of them: whoever was
+    /// woken for a connection and is busy then wakes another one. Without it there are no others.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn share_listeners(&mut self, baton: OwnedFd) -> io::Result<()> {
+        self.acceptor.unwatch(&self.poll)?;
+        self.acceptor.share(baton);
+        self.gate()
+    }
+
     /// When to call `turn` at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
+        if !self.ready.is_empty() || self.acceptor.is_ready() {
+            return Some(self.shared.now);
+        }
         [self.timers.next(), self.acceptor.resume()].into_iter().flatten().min()
     }
 
@@ -136,6 +159,7 @@ impl Reactor {
     /// # Errors
     /// Those of epoll_wait(2), which mean a bug or a system out of memory.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
+        self.accept_overdue();
         self.gate()?;
         let timeout = self.wait_time(timeout);
         // `events` is moved out for the time of the loop over it, since that changes the rest of the reactor.
@@ -143,6 +167,7 @@ impl Reactor {
         let polled = self.poll.poll(&mut events, timeout);
         self.shared.now = clock::now();
         self.acceptor.begin_turn();
+        self.exchanges = EXCHANGES;
         let mut woken = Woken::default();
         if polled.is_ok() {
             events.iter().for_each(|event| self.handle(event, &mut woken));
@@ -155,14 +180,18 @@ impl Reactor {
         }
     }
 
-    /// The next request that has arrived whole, accepting connections if need be. `None`: nothing without another turn.
+    /// The next request that has arrived whole, accepting connections if need be. `None`: nothing without another turn,
+    /// which is due now and then even if there are more.
     pub fn next_exchange(&mut self) -> Option<Box<Exchange>> {
-        loop {
+        while self.exchanges > 0 {
             let Some(place) = self.ready.pop_front() else { if self.accept() { continue } else { return None } };
             if let Some(exchange) = self.check_out(place) {
+                self.exchanges -= 1;
+                self.acceptor.pass_on();
                 return Some(exchange);
             }
         }
+        None
     }
 
     /// Takes an exchange back. What its response has left in the output buffer is sent from here; a response that is
@@ -216,9 +245,6 @@ impl Reactor {
 
     /// How long a turn may sleep.
     fn wait_time(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if !self.ready.is_empty() || self.acceptor.is_ready() {
-            return Some(Duration::ZERO);
-        }
         let until_deadline = self.next_deadline().map(|deadline| deadline - clock::now());
         [timeout, until_deadline].into_iter().flatten().min()
     }
@@ -229,6 +255,7 @@ impl Reactor {
                 woken.signals = true;
                 self.signals.as_mut().map(WakePipe::drain);
             }
+            BATON => self.acceptor.take_baton(),
             PARENT => woken.parent_gone |= self.parent.as_mut().is_some_and(|pipe| !pipe.drain()),
             token if token > usize::MAX / 2 => self.acceptor.note(LISTENERS - token),
             place => self.handle_connection(place, event),
@@ -321,6 +348,12 @@ impl Reactor {
         true
     }
 
+    /// While requests are ready nothing is accepted, so that an idle sibling can do it. Those who are in the backlog
+    /// since an earlier turn have waited long enough.
+    fn accept_overdue(&mut self) {
+        while !self.ready.is_empty() && self.accept() {}
+    }
+
     fn is_full(&self) -> bool {
         self.places.len() >= self.shared.config.max_connections
     }
@@ -330,7 +363,7 @@ impl Reactor {
         if self.is_full() || !self.acceptor.may_resume(self.shared.now) {
             self.acceptor.unwatch(&self.poll)
         } else {
-            self.acceptor.watch(&self.poll, |number| LISTENERS - number)
+            self.acceptor.watch(&self.poll, BATON, |number| LISTENERS - number)
         }
     }
 }

@@ -19,3 +19,24 @@ pub fn defer_accept(listener: BorrowedFd<'_>, seconds: u8) -> io::Result<()> {
     Errno::result(result)?;
     Ok(())
 }
+
+/// Whether accept(2) failed because of the one connection that it would have returned, which is gone now: it passes on what
+/// had gone wrong there. Whatever else it tells (descriptors or memory have run out) holds for the next connection too.
+pub fn is_about_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(
+            Errno::ECONNABORTED
+                | Errno::EINTR
+                | Errno::ENETDOWN
+                | Errno::EPROTO
+                | Errno::ENOPROTOOPT
+                | Errno::EHOSTDOWN
+                | Errno::ENONET
+                | Errno::EHOSTUNREACH
+                | Errno::EOPNOTSUPP
+                | Errno::ENETUNREACH
+                | Errno::EPERM
+        )
+    )
+}

@@ -5,8 +5,10 @@
 pub mod accept;
 pub mod clock;
 pub mod epoll;
+pub mod eventfd;
 pub mod fd;
 pub mod fork;
+pub mod limits;
 pub mod link;
 pub mod localtime;
 pub mod logfile;

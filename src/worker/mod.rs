@@ -13,6 +13,9 @@ use crate::reactor::Exchange;
 use crate::scoreboard::SlotCells;
 use control::Control;
 
+/// Exit code of a worker that cannot go on: any but those that mean a failed boot.
+pub const BROKEN: i32 = 1;
+
 /// Writes a line for each request that was answered.
 pub trait AccessLog {
     /// `took` is the time that the application had the request.

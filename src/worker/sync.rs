@@ -2,15 +2,12 @@
 
 use std::io;
 
-use super::WorkerContext;
 use super::lifecycle::{Course, Lifecycle};
+use super::{BROKEN, WorkerContext};
 use crate::app::App;
 use crate::log;
 use crate::reactor::{Exchange, Reactor, Woken};
 use crate::sys::clock;
-
-/// Exit code of a worker that cannot go on: any but those that mean a failed boot.
-const BROKEN: i32 = 1;
 
 /// Serves until the worker is to end; gives the exit code.
 pub fn run(app: &dyn App, mut reactor: Reactor, mut context: WorkerContext<'_>) -> i32 {

@@ -195,6 +195,25 @@ fn what_a_busy_worker_leaves_its_idle_sibling_takes() {
 }
 
 #[test]
+fn a_worker_that_was_woken_for_a_connection_and_serves_another_first_wakes_its_sibling() {
+    let servers = Server::siblings();
+    let request = "GET /meet HTTP/1.1\r\nHost: a\r\n\r\n";
+    // One on each worker.
+    let mut known = [servers[0].connect(), servers[0].connect()];
+    known.iter_mut().for_each(|client| client.send(request));
+    known.iter_mut().for_each(|client| assert_eq!(client.response().text(), "ok"));
+    for round in 0..500 {
+        let known = &mut known[round % 2];
+        let mut new = servers[0].connect();
+        new.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        known.send(request);
+        assert_eq!(new.response().text(), "hello");
+        servers[0].meeting.wait();
+        assert_eq!(known.response().text(), "ok");
+    }
+}
+
+#[test]
 fn unix_sockets_are_served() {
     let directory = std::env::temp_dir().join(format!("gunicorn-reactor-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();

@@ -1,11 +1,11 @@
 //! The reactor under a loop that is not its own, and exchanges that are out for a while.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use gunicorn::net::Listener;
+use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Exchange, Heartbeat, Reactor, ReactorConfig, ResponseHead, Woken};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::sys::clock;
@@ -18,13 +18,29 @@ const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fie
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn reactor() -> (Reactor, Client) {
-    with(ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() })
+    let (reactor, address) = reactor_with(LIMIT);
+    (reactor, connect(address))
+}
+
+fn reactor_with(keepalive: Duration) -> (Reactor, SocketAddr) {
+    listening(ReactorConfig { keepalive: Some(keepalive), ..ReactorConfig::default() })
 }
 
 fn with(config: ReactorConfig) -> (Reactor, Client) {
+    let (reactor, address) = listening(config);
+    (reactor, connect(address))
+}
+
+fn listening(config: ReactorConfig) -> (Reactor, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), Client::over(client))
+    let address = listener.local_addr().unwrap();
+    (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), address)
+}
+
+fn connect(address: SocketAddr) -> Client {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    Client::over(stream)
 }
 
 /// Turns without waiting until there is a request, as a foreign loop does.
@@ -63,12 +79,16 @@ fn its_poll_can_be_watched_by_another_loop() {
 fn what_arrives_while_an_exchange_is_out_is_not_lost() {
     let (mut reactor, mut client) = reactor();
     // A connection is known to the poll once it has waited.
-    assert_eq!(reactor.turn(Some(Duration::from_millis(1))).unwrap(), Woken::default());
-    assert!(reactor.next_exchange().is_none());
+    client.send(REQUEST);
+    let earlier = next(&mut reactor);
+    answer(&mut reactor, earlier, b"earlier");
+    assert_eq!(client.response().text(), "earlier");
     client.send(REQUEST);
     let first = next(&mut reactor);
+    // Nobody else is there, so that the turn sleeps until the next request is.
+    assert!(reactor.next_exchange().is_none());
     client.send(REQUEST);
-    assert!(reactor.turn(Some(Duration::ZERO)).is_ok());
+    assert_eq!(reactor.turn(Some(LIMIT)).unwrap(), Woken::default());
     assert!(reactor.next_exchange().is_none());
     answer(&mut reactor, first, b"one");
     let second = reactor.next_exchange().unwrap();
@@ -143,6 +163,56 @@ fn a_client_that_has_gone_is_told_to_the_writer() {
 }
 
 #[test]
+fn a_request_that_came_in_time_is_not_given_up_for_want_of_a_look_at_it() {
+    let keepalive = Duration::from_secs(2);
+    let (mut reactor, address) = reactor_with(keepalive);
+    let first = |_| {
+        let mut client = connect(address);
+        client.send(REQUEST);
+        let exchange = next(&mut reactor);
+        answer(&mut reactor, exchange, b"first");
+        client.response();
+        client
+    };
+    // More than one poll tells of.
+    let mut clients: Vec<Client> = (0..300).map(first).collect();
+    clients.iter_mut().for_each(|client| client.send(REQUEST));
+    // As if the application had needed longer for another request than clients may be idle.
+    std::thread::sleep(keepalive);
+    for _ in 0..clients.len() {
+        let exchange = next(&mut reactor);
+        answer(&mut reactor, exchange, b"second");
+    }
+    clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "second"));
+}
+
+#[test]
+fn a_client_that_pipelines_without_end_lets_others_in() {
+    let (mut reactor, address) = reactor_with(LIMIT);
+    let mut known = connect(address);
+    known.send(REQUEST);
+    let exchange = next(&mut reactor);
+    answer(&mut reactor, exchange, b"known");
+    let mut endless = connect(address);
+    endless.send(&REQUEST.repeat(400));
+    let exchange = next(&mut reactor);
+    answer(&mut reactor, exchange, b"endless");
+    known.send(REQUEST);
+    let mut new = connect(address);
+    new.send(REQUEST);
+    let mut count = 0;
+    let mut others = 0;
+    while others < 2 {
+        let exchange = next(&mut reactor);
+        let peer = exchange.peer().clone();
+        others += u32::from(peer != Address::Inet(endless.stream.local_addr().unwrap()));
+        answer(&mut reactor, exchange, b"");
+        count += 1;
+    }
+    assert!(count < 300, "the others had to wait for {count} requests");
+}
+
+#[test]
 fn the_time_of_a_slow_client_is_not_the_applications() {
     let slot: &'static SlotCells = Box::leak(Box::default());
     let heartbeat = Some(Heartbeat { slot, timeout: Duration::from_secs(60) });
@@ -164,41 +234,4 @@ fn the_time_of_a_slow_client_is_not_the_applications() {
         reactor.turn(Some(LIMIT)).unwrap();
     }
     assert_eq!(reader.join().unwrap(), 32 * 1024 * 1024);
-}
-
-#[test]
-fn a_part_of_unknown_rest_is_waited_for() {
-    let (mut reactor, mut client) = reactor();
-    client.send(REQUEST);
-    let mut exchange = next(&mut reactor);
-    exchange.start(&OK, None).unwrap();
-    while !exchange.is_behind() {
-        exchange.write_owned(Box::new([b'x'; 1024 * 1024])).unwrap();
-    }
-    let reader = std::thread::spawn(move || (client.response().body.len(), client));
-    exchange.catch_up().unwrap();
-    assert!(!exchange.is_behind());
-    let sent = exchange.sent().1;
-    exchange.finish().unwrap();
-    reactor.complete(exchange);
-    assert_eq!(reader.join().unwrap().0 as u64, sent);
-}
-
-#[test]
-fn a_body_that_is_complete_is_left_to_the_reactor() {
-    const LENGTH: usize = 32 * 1024 * 1024;
-    let (mut reactor, mut client) = reactor();
-    client.send(REQUEST);
-    let mut exchange = next(&mut reactor);
-    exchange.start(&OK, Some(LENGTH as u64)).unwrap();
-    exchange.write_owned(Box::new(vec![b'x'; LENGTH])).unwrap();
-    assert!(exchange.is_full() && !exchange.is_behind());
-    exchange.catch_up().unwrap();
-    exchange.finish().unwrap();
-    reactor.complete(exchange);
-    let reader = std::thread::spawn(move || (client.response().body.len(), client));
-    while !reader.is_finished() {
-        reactor.turn(Some(Duration::from_millis(10))).unwrap();
-    }
-    assert_eq!(reader.join().unwrap().0, LENGTH);
 }

@@ -12,6 +12,7 @@ use gunicorn::app::App;
 use gunicorn::net::Listener;
 use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, RequestBody, ResponseError, ResponseHead};
 use gunicorn::scoreboard::{Counters, SlotCells};
+use gunicorn::sys::eventfd;
 use gunicorn::worker::control::{Control, Stop};
 use gunicorn::worker::{WorkerContext, sync};
 
@@ -137,12 +138,13 @@ pub(crate) struct Plan {
     pub(crate) config: ReactorConfig,
     pub(crate) max_requests: Option<u64>,
     pub(crate) graceful_timeout: Duration,
+    pub(crate) baton: Option<OwnedFd>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
-        Self { config, max_requests: None, graceful_timeout: LIMIT }
+        Self { config, max_requests: None, graceful_timeout: LIMIT, baton: None }
     }
 }
 
@@ -157,6 +159,8 @@ impl Plan {
 /// A worker on a thread. It is stopped, and must end well, when this is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where `/meet` waits for another such request, or for the test.
+    pub(crate) meeting: Arc<Barrier>,
     control: &'static Control,
     wake: std::io::PipeWriter,
     parent: Option<std::io::PipeWriter>,
@@ -184,8 +188,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let meeting = Arc::new(Barrier::new(2));
-        [listener.try_clone().unwrap(), listener]
-            .map(|listener| Self::run(listener.into(), address, Plan::default(), Arc::clone(&meeting)))
+        let baton = eventfd::create().unwrap();
+        [listener.try_clone().unwrap(), listener].map(|listener| {
+            let plan = Plan { baton: Some(baton.try_clone().unwrap()), ..Plan::default() };
+            Self::run(listener.into(), address, plan, Arc::clone(&meeting))
+        })
     }
 
     fn on(listener: OwnedFd, address: SocketAddr, plan: Plan) -> Self {
@@ -196,9 +203,11 @@ impl Server {
         let control: &'static Control = Box::leak(Box::new(Control::new()));
         let (signals, wake) = pipe();
         let (orphaned, parent) = pipe();
+        let barrier = Arc::clone(&meeting);
         let thread = std::thread::spawn(move || {
             let slot = Arc::new(SlotCells::default());
             let mut reactor = Reactor::new(vec![Listener::from_fd(listener).unwrap()], plan.config).unwrap();
+            plan.baton.into_iter().for_each(|baton| reactor.share_listeners(baton).unwrap());
             reactor.watch_signals(signals).unwrap();
             reactor.watch_parent(orphaned).unwrap();
             let context = WorkerContext {
@@ -210,9 +219,9 @@ impl Server {
                 max_requests_jitter: 0,
                 access_log: None,
             };
-            sync::run(&TestApp { slot: Arc::clone(&slot), meeting }, reactor, context)
+            sync::run(&TestApp { slot: Arc::clone(&slot), meeting: barrier }, reactor, context)
         });
-        Self { address, control, wake, parent: Some(parent), thread: Some(thread) }
+        Self { address, meeting, control, wake, parent: Some(parent), thread: Some(thread) }
     }
 
     pub(crate) fn connect(&self) -> Client {

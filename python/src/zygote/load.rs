@@ -12,6 +12,7 @@ use crate::wsgi::SERVER_SOFTWARE;
 use gunicorn::log;
 use gunicorn::master::protocol::{self, Load};
 use gunicorn::settings::{Bind, Settings};
+use gunicorn::sys::eventfd;
 use gunicorn::sys::shm::Scoreboard;
 use gunicorn::sys::{fd, title};
 
@@ -24,6 +25,8 @@ pub(crate) struct Loaded {
     /// Ends with the master.
     pub(crate) alive: OwnedFd,
     pub(crate) listeners: Vec<OwnedFd>,
+    /// An eventfd with which the workers wake each other for connections. Even a pool of one can grow (TTIN).
+    pub(crate) baton: OwnedFd,
     /// The application, when it was preloaded.
     pub(crate) app: Option<Py<PyAny>>,
 }
@@ -50,7 +53,8 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
         .map_err(|error| failure(&super::traceback(py, &error)))?;
     let listeners: Vec<OwnedFd> = files.collect();
     close_inherited(&order.settings, &listeners);
-    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, app })
+    let baton = eventfd::create().map_err(|error| failure(&format!("no eventfd: {error}")))?;
+    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, baton, app })
 }
 
 /// Closes what the master has inherited, and this process from it, to listen on (`fd://N`): a worker must be able to

@@ -253,8 +253,14 @@ impl Connection {
         }
     }
 
-    /// Its deadline has come.
+    /// Its deadline has come. What has arrived in time counts even if the poll, which tells of so many sockets at a
+    /// time, has not come to it: so the socket is asked first.
     pub(super) fn expire(&mut self, shared: &mut Shared) -> Next {
+        self.readiness.readable = true;
+        let next = self.advance(shared);
+        if next != Next::Wait || self.deadline.is_some_and(|deadline| deadline > shared.now) {
+            return next;
+        }
         match self.waiting {
             Waiting::Head | Waiting::Body => {
                 log::debug!("Request timed out from ip={}", Ip(&self.peer));
