@@ -17,8 +17,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits of lines (`None`: no bound) and the head that they make possible, as gunicorn adds it up, but never longer
-    /// than `longest`.
+    /// Limits of lines (`None`: no bound) and the head that they make possible, as gunicorn adds it up, but never
+    /// longer than `longest`.
     pub fn of_head(line: Option<usize>, fields: usize, field_size: Option<usize>, longest: usize) -> Self {
         let (line, field_size) = (line.unwrap_or(usize::MAX), field_size.unwrap_or(usize::MAX));
         let all_fields = fields.saturating_mul(field_size.saturating_add(2)).saturating_add(4);

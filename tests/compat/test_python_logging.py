@@ -96,6 +96,8 @@ def test_the_access_logger(shop):
 
 def test_output_is_captured_by_the_reopened_log(shop):
     server = shop("--capture-output", "--access-logfile", "access.log")
+    if not server.ours:
+        pytest.skip("its handler of USR1 runs inside a print under way, which then fails now and again")
     visit(server)
     server.wait_log("^printed$", "error.log")
     server.path("error.log").rename(server.path("error.log.1"))
