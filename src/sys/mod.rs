@@ -10,6 +10,7 @@ pub mod limits;
 pub mod link;
 pub mod localtime;
 pub mod logfile;
+pub mod memory;
 pub mod poll;
 pub mod process;
 pub mod sendfile;
