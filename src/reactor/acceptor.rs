@@ -1,7 +1,8 @@
 //! The gate through which new connections come: when to accept, and when not.
 //!
 //! Listeners are shared with the other workers. Each new connection wakes one that sleeps (`EPOLLEXCLUSIVE`), and a
-//! worker accepts one at a time, when it has nothing better to do: what it leaves in the backlog, an idle sibling takes.
+//! worker accepts one at a time, when it has nothing better to do: what it leaves in the backlog, an idle sibling
+//! takes.
 //!
 //! That sibling must be awake. So a worker that was woken for a connection and goes to do something else first passes
 //! the baton: through an eventfd that all watch in the same way, it wakes another one, which then owes what it owed.

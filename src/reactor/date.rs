@@ -9,7 +9,8 @@ use crate::sys::clock;
 const LENGTH: usize = 29;
 
 thread_local! {
-    static LAST: Cell<(Duration, [u8; LENGTH])> = const { Cell::new((Duration::ZERO, *b"Thu, 01 Jan 1970 00:00:00 GMT")) };
+    static LAST: Cell<(Duration, [u8; LENGTH])> =
+        const { Cell::new((Duration::ZERO, *b"Thu, 01 Jan 1970 00:00:00 GMT")) };
 }
 
 /// Now, as an IMF-fixdate.

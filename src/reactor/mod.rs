@@ -216,8 +216,8 @@ impl Reactor {
         if let Err(error) = self.acceptor.unwatch(&self.poll) {
             log::warning!("Cannot stop watching the listeners: {error}");
         }
-        // A connection wakes one worker only (`EPOLLEXCLUSIVE`): the one that this worker was woken for is its to serve, since
-        // the others sleep on.
+        // A connection wakes one worker only (`EPOLLEXCLUSIVE`): the one that this worker was woken for is its to serve,
+        // since the others sleep on.
         self.acceptor.begin_turn();
         self.acceptor.note_all();
         while self.accept() {}

@@ -20,8 +20,8 @@ pub fn defer_accept(listener: BorrowedFd<'_>, seconds: u8) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether accept(2) failed because of the one connection that it would have returned, which is gone now: it passes on what
-/// had gone wrong there. Whatever else it tells (descriptors or memory have run out) holds for the next connection too.
+/// Whether accept(2) failed because of the one connection that it would have returned, which is gone now: it passes on
+/// what had gone wrong there. Whatever else it tells (descriptors or memory have run out) holds for the next one too.
 pub fn is_about_one_client(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),

@@ -271,7 +271,8 @@ impl Connection {
         }
     }
 
-    /// The worker stops: ends the connection if nothing of a request has arrived. The socket is asked for the last time.
+    /// The worker stops: ends the connection if nothing of a request has arrived. The socket is asked for the last
+    /// time.
     pub(super) fn finish_up(&mut self, shared: &mut Shared) -> Next {
         self.readiness.readable = true;
         self.waiting = Waiting::Nothing;
