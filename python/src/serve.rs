@@ -15,13 +15,14 @@ use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Heartbeat, LONGEST_HEAD, Reactor, ReactorConfig};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::{LogTarget, Settings};
-use gunicorn::sys::limits;
+use gunicorn::sys::{limits, memory};
 use gunicorn::worker::{AccessLog, BROKEN, WorkerContext, sync};
 
 /// Serves until the worker is told to end; gives the exit code.
 pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
     let Worker { loaded, app, cells, wake } = worker;
     let settings = loaded.settings;
+    memory::keep_freed_memory();
     let reactor =
         loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
             let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;

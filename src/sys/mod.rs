@@ -12,6 +12,7 @@ pub mod limits;
 pub mod link;
 pub mod localtime;
 pub mod logfile;
+pub mod memory;
 pub mod parent;
 pub mod poll;
 pub mod process;
