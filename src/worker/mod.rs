@@ -20,9 +20,6 @@ pub const BROKEN: i32 = 1;
 pub trait AccessLog {
     /// `took` is the time that the application had the request.
     fn log(&mut self, exchange: &Exchange, took: Duration);
-
-    /// Opens the log's file anew (USR1).
-    fn reopen(&mut self) {}
 }
 
 /// What a worker kind needs besides the application and the reactor.

@@ -44,7 +44,9 @@ fn turn_until_the_end(
         if !app.check_signals() {
             return 0;
         }
-        reopen_logs(context);
+        if context.control.take_reopen() {
+            log::reopen();
+        }
     }
 }
 
@@ -75,16 +77,4 @@ fn wait(app: &dyn App, reactor: &mut Reactor, lifecycle: &Lifecycle<'_>) -> io::
     let longest = lifecycle.rest();
     app.wait(&mut || woken = reactor.turn(longest));
     woken
-}
-
-fn reopen_logs(context: &mut WorkerContext<'_>) {
-    if !context.control.take_reopen() {
-        return;
-    }
-    if let Err(error) = log::error::reopen() {
-        log::error!("{error}");
-    }
-    if let Some(log) = &mut context.access_log {
-        log.reopen();
-    }
 }

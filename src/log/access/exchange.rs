@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::record::{Lookup, Record, joined};
 use crate::http::{Head, Target, Version};
-use crate::log;
 use crate::net::Address;
 use crate::reactor::Exchange;
 use crate::worker::AccessLog;
@@ -30,12 +29,6 @@ impl ExchangeLog {
 impl AccessLog for ExchangeLog {
     fn log(&mut self, exchange: &Exchange, took: Duration) {
         write_exchange(exchange, took);
-    }
-
-    fn reopen(&mut self) {
-        if let Err(error) = super::reopen() {
-            log::error!("{error}");
-        }
     }
 }
 
