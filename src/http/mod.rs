@@ -4,9 +4,13 @@
 //! The types beside it (heads, limits, errors) are those at which the reactor and the app interfaces meet the codec.
 
 mod error;
+mod forwarded;
 pub mod h1;
+mod leniency;
 mod limits;
+mod networks;
 mod policy;
+mod proxy;
 mod request;
 mod response;
 mod status;
@@ -14,7 +18,11 @@ mod syntax;
 mod target;
 
 pub use error::{ProtocolError, Rule};
+pub use forwarded::{ForwardedClient, HeaderMap, forwarded_client};
+pub use leniency::Leniency;
 pub use limits::Limits;
+pub use networks::{Network, Networks};
+pub use proxy::{ProxyHeader, ProxyProtocol, ProxyScan, parse_proxy};
 pub use request::{Framing, Head, ParsedHead, Span, Version};
 pub use response::{ResponseError, ResponseHead};
 pub use status::reason_phrase;
