@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 use gunicorn::http::h1::{BodyDecoder, Encoder, Finish, RequestContext, parse_head};
-use gunicorn::http::{Limits, ParsedHead, ResponseHead, Version};
+use gunicorn::http::{Acceptance, Forwarding, ParsedHead, ResponseHead, Version};
 
 const REQUEST: &[u8] = b"POST /form HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nTransfer-Encoding: chunked\r\n\r\n\
     3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
 
 /// Parses the request, decodes its body and encodes an answer to it.
-fn exchange(head: &mut ParsedHead, input: &mut [u8], out: &mut Vec<u8>) {
-    assert!(!parse_head(&input[..20], &Limits::default(), head).unwrap());
-    assert!(parse_head(input, &Limits::default(), head).unwrap());
+fn exchange(forwarding: &Forwarding, head: &mut ParsedHead, input: &mut [u8], out: &mut Vec<u8>) {
+    assert!(!parse_head(&mut input[..20], &Acceptance::default(), head).unwrap());
+    assert!(parse_head(input, &Acceptance::default(), head).unwrap());
+    forwarding.judge(input, true, head).unwrap();
     assert!(BodyDecoder::new(head.framing).decode(&mut input[head.len..]).unwrap().done);
     out.clear();
     let request = RequestContext { version: Version::Http11, is_head: false, keep_alive: head.keep_alive };
@@ -24,9 +25,10 @@ fn exchange(head: &mut ParsedHead, input: &mut [u8], out: &mut Vec<u8>) {
 
 #[test]
 fn a_request_allocates_nothing_once_the_buffers_have_grown() {
+    let forwarding = Forwarding::default();
     let (mut head, mut out) = (ParsedHead::default(), Vec::new());
     let (mut first, mut second) = (REQUEST.to_vec(), REQUEST.to_vec());
-    exchange(&mut head, &mut first, &mut out);
-    let allocations = allocation_counter::measure(|| exchange(&mut head, &mut second, &mut out));
+    exchange(&forwarding, &mut head, &mut first, &mut out);
+    let allocations = allocation_counter::measure(|| exchange(&forwarding, &mut head, &mut second, &mut out));
     assert_eq!(allocations.count_total, 0);
 }

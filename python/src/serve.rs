@@ -66,7 +66,7 @@ fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<
     let write_timeout =
         settings.timeout.map_or(defaults.write_timeout, |timeout| defaults.write_timeout.min(timeout / 2));
     Ok(ReactorConfig {
-        limits: Limits::of_head(line, settings.limit_request_fields, field_size, LONGEST_HEAD),
+        acceptance: Limits::of_head(line, settings.limit_request_fields, field_size, LONGEST_HEAD).into(),
         keepalive: settings.keepalive,
         write_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?),

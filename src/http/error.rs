@@ -12,6 +12,8 @@ pub enum Rule {
     BareLf,
     /// A CR that no LF follows.
     BareCr,
+    /// A PROXY protocol header from a peer that may not send one.
+    ProxyForbidden,
     /// The request line is not `method SP target SP version`.
     RequestLine,
     /// The request line is longer than `limit_request_line`.
@@ -22,8 +24,12 @@ pub enum Rule {
     TargetByte,
     /// The target has none of the four forms, or one that its method does not allow.
     TargetForm,
-    /// The authority of the target, or its scheme, is not one of an `http` or `https` URI.
+    /// A method other than OPTIONS for `*`, the server as a whole.
+    AsteriskMethod,
+    /// The authority of the target is not one of an `http` or `https` URI.
     TargetAuthority,
+    /// The target has a scheme whose resources are not served here.
+    ForeignScheme,
     /// The version is not `HTTP/` digit `.` digit.
     VersionToken,
     /// A version of HTTP that is not spoken here.
@@ -54,6 +60,10 @@ pub enum Rule {
     HostMismatch,
     /// A field that can occur once occurs again.
     FieldRepeated,
+    /// A field name with an underscore, which an environ cannot tell from one with a hyphen.
+    FieldNameAmbiguous,
+    /// A trusted proxy tells two schemes.
+    SchemeContradiction,
     /// Content-Length is not a number.
     ContentLength,
     /// More than one Content-Length, equal or not.
@@ -90,11 +100,14 @@ impl Rule {
         match self {
             Self::BareLf => (400, "bare-lf (RFC 9112 2.2)"),
             Self::BareCr => (400, "bare-cr (RFC 9112 2.2)"),
+            Self::ProxyForbidden => (403, "proxy-forbidden (setting proxy_allow_ips)"),
             Self::RequestLine => (400, "request-line (RFC 9112 3)"),
             Self::RequestLineTooLong => (414, "request-line-length (RFC 9112 3)"),
             Self::Method => (400, "method (RFC 9110 9.1)"),
             Self::TargetByte => (400, "target-byte (RFC 3986 2)"),
             Self::TargetForm => (400, "target-form (RFC 9112 3.2)"),
+            Self::AsteriskMethod => (405, "asterisk-method (RFC 9110 9.3.7)"),
+            Self::ForeignScheme => (421, "foreign-scheme (RFC 9110 7.4)"),
             Self::TargetAuthority => (400, "target-authority (RFC 9110 4.2)"),
             Self::VersionToken => (400, "version-token (RFC 9112 2.3)"),
             Self::VersionUnsupported => (505, "version (RFC 9110 2.5)"),
@@ -111,6 +124,8 @@ impl Rule {
             Self::HostValue => (400, "host-value (RFC 9110 7.2)"),
             Self::HostMismatch => (400, "host-mismatch (RFC 9112 3.2.2)"),
             Self::FieldRepeated => (400, "field-repeated (RFC 9110 5.3)"),
+            Self::FieldNameAmbiguous => (400, "field-name-ambiguous (RFC 9110 17.10)"),
+            Self::SchemeContradiction => (400, "scheme-contradiction (setting secure_scheme_headers)"),
             Self::ContentLength => (400, "content-length (RFC 9110 8.6)"),
             Self::ContentLengthRepeated => (400, "content-length-repeated (RFC 9112 6.3)"),
             Self::ContentLengthWithTransferEncoding => (400, "content-length-and-chunked (RFC 9112 6.1)"),

@@ -3,10 +3,10 @@
 //! [`h1`] is the codec of HTTP/1.1; what it accepts is decided by the acceptance policy, once for every worker kind.
 //! The types beside it (heads, limits, errors) are those at which the reactor and the app interfaces meet the codec.
 
+mod acceptance;
 mod error;
 mod forwarded;
 pub mod h1;
-mod leniency;
 mod limits;
 mod networks;
 mod policy;
@@ -16,10 +16,11 @@ mod response;
 mod status;
 mod syntax;
 mod target;
+mod trust;
 
+pub use acceptance::{Acceptance, Leniency};
 pub use error::{ProtocolError, Rule};
 pub use forwarded::{ForwardedClient, HeaderMap, forwarded_client};
-pub use leniency::Leniency;
 pub use limits::Limits;
 pub use networks::{Network, Networks};
 pub use proxy::{ProxyHeader, ProxyProtocol, ProxyScan, parse_proxy};
@@ -27,3 +28,4 @@ pub use request::{Framing, Head, ParsedHead, Span, Version};
 pub use response::{ResponseError, ResponseHead};
 pub use status::reason_phrase;
 pub use target::{Target, unquote};
+pub use trust::{Forwarding, Told};

@@ -74,6 +74,13 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
+impl From<IpAddr> for Network {
+    /// The one address.
+    fn from(address: IpAddr) -> Self {
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let longest = if self.address.is_ipv4() { 32 } else { 128 };
@@ -116,7 +123,8 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "*", "localhost", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10.0.0.0/", "10.0.0"] {
+        for text in ["", "*", "localhost", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10.0.0.0/", "10.0.0"]
+        {
             assert_eq!(Network::parse(text), None, "{text}");
         }
     }

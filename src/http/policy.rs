@@ -5,7 +5,7 @@
 
 use crate::http::syntax::{DecimalFault, is_token, is_value, parse_decimal, trim};
 use crate::http::target::{self, Authority};
-use crate::http::{Framing, Limits, ProtocolError, Rule, Span, Version};
+use crate::http::{Acceptance, Framing, Leniency, Limits, ProtocolError, Rule, Span, Version};
 
 /// Shortest and longest method, in bytes: gunicorn's bounds, which all registered methods keep.
 const METHOD_BYTES: std::ops::RangeInclusive<usize> = 3..=20;
@@ -31,16 +31,16 @@ pub(crate) fn judge(
     line: &Line<'_>,
     input: &[u8],
     fields: &[(Span, Span)],
-    limits: &Limits,
+    acceptance: &Acceptance,
 ) -> Result<Verdict, ProtocolError> {
-    check_method(line.method)?;
+    check_method(line.method, acceptance.leniency)?;
     let authority = target::check(line.method, line.target)?;
     let mut known = Known::default();
     for &(name, value) in fields {
         known.note(name.of(input), value.of(input))?;
     }
     known.check_host(line.version, authority)?;
-    let framing = known.framing(line.version, limits)?;
+    let framing = known.framing(line.version, &acceptance.limits)?;
     Ok(Verdict {
         framing,
         keep_alive: known.keep_alive(line),
@@ -51,9 +51,10 @@ pub(crate) fn judge(
 
 /// A method that is a token in upper case, as all registered ones are. gunicorn refuses others too, since a server
 /// behind might fold their case.
-pub(crate) fn check_method(method: &[u8]) -> Result<(), ProtocolError> {
+fn check_method(method: &[u8], leniency: Leniency) -> Result<(), ProtocolError> {
     let unconventional = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'#';
-    if METHOD_BYTES.contains(&method.len()) && is_token(method) && !method.iter().any(unconventional) {
+    let is_usual = METHOD_BYTES.contains(&method.len()) && !method.iter().any(unconventional);
+    if is_token(method) && (is_usual || leniency.unconventional_method) {
         return Ok(());
     }
     Err(ProtocolError::new(Rule::Method, method))
@@ -221,15 +222,15 @@ fn is_registered(coding: &[u8]) -> bool {
 }
 
 /// Names the rule that a head breaks which could not be cut into tokens. It has been refused: this may be slow.
-pub(crate) fn diagnose(head: &[u8]) -> ProtocolError {
+pub(crate) fn diagnose(head: &[u8], leniency: Leniency) -> ProtocolError {
     let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let request_line = lines.next().unwrap_or_default();
-    diagnose_request_line(request_line)
+    diagnose_request_line(request_line, leniency)
         .or_else(|| lines.find_map(diagnose_field))
         .unwrap_or_else(|| ProtocolError::new(Rule::RequestLine, request_line))
 }
 
-fn diagnose_request_line(line: &[u8]) -> Option<ProtocolError> {
+fn diagnose_request_line(line: &[u8], leniency: Leniency) -> Option<ProtocolError> {
     if line.contains(&b'\r') {
         return Some(ProtocolError::new(Rule::BareCr, line));
     }
@@ -238,8 +239,9 @@ fn diagnose_request_line(line: &[u8]) -> Option<ProtocolError> {
     else {
         return Some(ProtocolError::new(Rule::RequestLine, line));
     };
-    let judged =
-        check_method(method).and_then(|()| check_version(version)).and_then(|()| target::check(method, target));
+    let judged = check_method(method, leniency)
+        .and_then(|()| check_version(version))
+        .and_then(|()| target::check(method, target));
     judged.err()
 }
 

@@ -1,5 +1,6 @@
 //! A parsed request head: spans into the bytes it was parsed from, no allocation of its own.
 
+use crate::http::Told;
 use crate::http::h1::HeadScan;
 
 /// A range of bytes in the connection's input.
@@ -53,6 +54,8 @@ pub struct ParsedHead {
     pub keep_alive: bool,
     /// `Expect: 100-continue` from a 1.1 client (RFC 9110, section 10.1.1).
     pub expect_continue: bool,
+    /// What a trusted proxy has told besides (see [`Forwarding`](crate::http::Forwarding)).
+    pub told: Told,
     /// Bytes of the head: from the start of the input, the empty line that ends it included.
     pub len: usize,
     /// Where the search for the end of the head stands, while it has not arrived.
@@ -70,6 +73,7 @@ impl Default for ParsedHead {
             framing: Framing::Length(0),
             keep_alive: false,
             expect_continue: false,
+            told: Told::default(),
             len: 0,
             scan: HeadScan::default(),
         }
@@ -96,9 +100,15 @@ impl<'a> Head<'a> {
         self.parsed.target.of(self.bytes)
     }
 
-    /// Version.
+    /// Version by whose rules the message is read.
     pub fn version(self) -> Version {
         self.parsed.version
+    }
+
+    /// Version token, as sent: what follows the target in the request line.
+    pub fn protocol(self) -> &'a [u8] {
+        let start = self.parsed.target.end as usize + 1;
+        self.bytes.get(start..start + b"HTTP/1.1".len()).unwrap_or_default()
     }
 
     /// Names (case as sent) and values, in order of arrival.

@@ -72,6 +72,8 @@ pub(crate) fn check<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<Author
     match (method, target) {
         (b"CONNECT", _) => authority_form(target).map(Some),
         (_, [b'/', ..]) | (b"OPTIONS", b"*") => Ok(None),
+        // RFC 9112, section 3.2.4. What the server as a whole can be asked is its options.
+        (_, b"*") => Err(ProtocolError::new(Rule::AsteriskMethod, method)),
         _ => absolute_form(target).map(Some),
     }
 }
@@ -84,8 +86,8 @@ fn authority_form(target: &[u8]) -> Result<Authority<'_>, ProtocolError> {
     }
 }
 
-/// `http://authority/...` or `https://...` (RFC 9112, section 3.2.2). Another scheme's resources are not served here;
-/// an empty host (RFC 9110, section 4.2.1) and user information (4.2.4) are refused.
+/// `http://authority/...` or `https://...` (RFC 9112, section 3.2.2). Another scheme's resources are not served here
+/// (RFC 9110, section 7.4); an empty host (RFC 9110, section 4.2.1) and user information (4.2.4) are refused.
 fn absolute_form(target: &[u8]) -> Result<Authority<'_>, ProtocolError> {
     let Some(scheme) = memchr::memmem::find(target, b"://") else {
         return Err(ProtocolError::new(Rule::TargetForm, target));
@@ -94,7 +96,8 @@ fn absolute_form(target: &[u8]) -> Result<Authority<'_>, ProtocolError> {
     let default_port: &[u8] = match scheme {
         _ if scheme.eq_ignore_ascii_case(b"http") => b"80",
         _ if scheme.eq_ignore_ascii_case(b"https") => b"443",
-        _ => return Err(ProtocolError::new(Rule::TargetAuthority, target)),
+        _ if is_scheme(scheme) => return Err(ProtocolError::new(Rule::ForeignScheme, target)),
+        _ => return Err(ProtocolError::new(Rule::TargetForm, target)),
     };
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     match Authority::parse(&rest[..end]) {

@@ -4,12 +4,14 @@
 //! place (USR1). Neither ever stops the server: a log that takes nothing loses lines, and says so when it can again.
 
 pub mod access;
+mod complaint;
 pub mod error;
 pub mod sink;
 mod stamp;
 
 use std::io;
 
+pub use complaint::Complaint;
 pub use sink::OpenError;
 
 use crate::settings::Settings;

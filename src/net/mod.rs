@@ -5,7 +5,7 @@
 mod listener;
 mod stream;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 pub use listener::Listener;
@@ -18,4 +18,14 @@ pub enum Address {
     Inet(SocketAddr),
     /// A Unix socket, with its path when it has one.
     Unix(Option<PathBuf>),
+}
+
+impl Address {
+    /// The IP address; none of a Unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Inet(address) => Some(address.ip()),
+            Self::Unix(_) => None,
+        }
+    }
 }

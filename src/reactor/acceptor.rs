@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mio::Poll;
 
-use crate::log;
+use crate::log::{self, Complaint};
 use crate::net::{Address, Listener, Stream};
 use crate::sys::accept::is_about_one_client;
 use crate::sys::{epoll, eventfd};
@@ -25,9 +25,6 @@ const ROUNDS: u32 = 16;
 
 /// How long nothing is accepted when descriptors or memory have run out, unless a connection ends before.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Least time between two lines in the log about that.
-const COMPLAINT: Duration = Duration::from_secs(10);
 
 /// A new connection: stream, client, and what the listener is bound to.
 pub(super) type Accepted = (Stream, Address, Arc<Address>);
@@ -67,8 +64,7 @@ pub(super) struct Acceptor {
     is_watched: bool,
     /// Set while nothing is accepted because something has run out.
     resume: Option<Time>,
-    /// When the log was told last.
-    complained: Option<Time>,
+    complaint: Complaint,
 }
 
 impl Acceptor {
@@ -234,14 +230,9 @@ impl Acceptor {
         } else if !is_about_one_client(error) {
             self.doors.iter_mut().for_each(|door| door.is_ready = false);
             self.resume = Some(now + PAUSE);
-            self.complain(error, now);
-        }
-    }
-
-    fn complain(&mut self, error: &io::Error, now: Time) {
-        if self.complained.is_none_or(|last| now - last >= COMPLAINT) {
-            self.complained = Some(now);
-            log::error!("Cannot accept connections for now: {error}");
+            if self.complaint.is_due(now) {
+                log::error!("Cannot accept connections for now: {error}");
+            }
         }
     }
 }

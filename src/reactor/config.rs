@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::http::Limits;
+use crate::http::{Acceptance, Forwarding, Networks, ProxyProtocol};
 use crate::scoreboard::SlotCells;
 use crate::sys::clock;
 
@@ -13,18 +13,29 @@ const MAX_CONNECTIONS: usize = 16 * 1024;
 /// The times, bounds and places of one reactor.
 #[derive(Debug, Clone)]
 pub struct ReactorConfig {
-    /// Bounds on a request.
-    pub limits: Limits,
+    /// Bounds on a request, and what is taken though it is unconventional.
+    pub acceptance: Acceptance,
+    /// Whom to believe what it says about the client.
+    pub forwarding: Forwarding,
+    /// Which PROXY protocol header may come before the first request.
+    pub proxy_protocol: ProxyProtocol,
+    /// From whom.
+    pub proxy_allowed: Networks,
     /// How long a connection may be idle between two requests; `None` or zero: each response closes its
     /// connection.
     pub keepalive: Option<Duration>,
     /// How long a new connection may be silent, and how long a head may take from its first byte to its last.
     pub head_timeout: Duration,
+    /// Most requests of one connection; `None`: no bound.
+    pub keepalive_requests: Option<u64>,
     /// How long the body may pause while it arrives.
     pub body_timeout: Duration,
+    /// Least bytes a second of the body, on average, once `body_timeout` is over; `None`: any.
+    pub body_min_rate: Option<u64>,
     /// How long a client may pause while it takes the response.
     pub write_timeout: Duration,
-    /// Most connections at one time; then nothing is accepted until one has ended.
+    /// Most connections at one time; then the one that has been idle for longest gives way to a newcomer, and while
+    /// none is idle nothing is accepted.
     pub max_connections: usize,
     /// Where long request bodies are kept.
     pub temp_dir: PathBuf,
@@ -60,10 +71,15 @@ impl ReactorConfig {
 impl Default for ReactorConfig {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            acceptance: Acceptance::default(),
+            forwarding: Forwarding::default(),
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_allowed: Networks::NONE,
             keepalive: None,
+            keepalive_requests: None,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            body_min_rate: None,
             write_timeout: Duration::from_secs(30),
             max_connections: MAX_CONNECTIONS,
             temp_dir: std::env::temp_dir(),

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::date;
 use super::response::{Response, Stage};
 use super::work::Work;
 use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
-use crate::http::{Head, Version, reason_phrase};
+use crate::http::{Head, ProxyHeader, Version, reason_phrase};
 pub use crate::http::{ResponseError, ResponseHead};
 use crate::log;
 use crate::net::Address;
@@ -63,9 +64,30 @@ impl Exchange {
         &self.connection.local
     }
 
-    /// Whether the transport is encrypted (`https`).
-    pub fn is_tls(&self) -> bool {
-        false
+    /// The client's address: what a trusted proxy tells, else the other end's. `None`: it has none, being connected by
+    /// a Unix socket.
+    pub fn client(&self) -> Option<SocketAddr> {
+        let proxied = self.proxied().and_then(|header| header.addresses);
+        match (&self.connection.peer, self.work.head.told.client, proxied) {
+            (_, Some(client), _) | (_, None, Some((client, _))) => Some(client),
+            (Address::Inet(peer), None, None) => Some(*peer),
+            (Address::Unix(_), None, None) => None,
+        }
+    }
+
+    /// What a PROXY protocol header has told of the connection.
+    pub fn proxied(&self) -> Option<&ProxyHeader> {
+        self.connection.proxied.as_deref()
+    }
+
+    /// Whether the client has come by `https`, as a trusted proxy tells.
+    pub fn is_secure(&self) -> bool {
+        self.work.head.told.is_secure.unwrap_or(false)
+    }
+
+    /// Where the application is mounted, as a trusted proxy tells.
+    pub fn script_name(&self) -> Option<&[u8]> {
+        self.work.head.told.script_name.map(|value| value.of(self.work.input.head()))
     }
 
     /// Descriptor of the client's socket, for `gunicorn.socket`. Owned by the exchange.

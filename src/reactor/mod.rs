@@ -14,6 +14,7 @@ mod config;
 mod connection;
 mod date;
 mod exchange;
+mod idle;
 mod input;
 mod output;
 mod response;
@@ -35,12 +36,13 @@ pub use body::MEMORY_BYTES;
 pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
+use idle::Idle;
 pub use input::MAX_BYTES as LONGEST_HEAD;
 use timers::Timers;
 use wake::WakePipe;
 use work::WorkPool;
 
-use crate::log;
+use crate::log::{self, Complaint};
 use crate::net::Listener;
 use crate::sys::clock;
 use crate::time::Time;
@@ -86,11 +88,13 @@ pub struct Reactor {
     /// Exchanges that may be handed out before the next turn.
     exchanges: u32,
     timers: Timers,
+    idle: Idle,
     acceptor: Acceptor,
     signals: Option<WakePipe>,
     parent: Option<WakePipe>,
     shared: Shared,
     accepted: u64,
+    complaint: Complaint,
 }
 
 impl Reactor {
@@ -106,11 +110,13 @@ impl Reactor {
             ready: VecDeque::new(),
             exchanges: EXCHANGES,
             timers: Timers::default(),
+            idle: Idle::default(),
             acceptor: Acceptor::new(listeners)?,
             signals: None,
             parent: None,
             shared: Shared { config, pool: WorkPool::default(), now: clock::now(), closing: false },
             accepted: 0,
+            complaint: Complaint::default(),
         };
         reactor.gate()?;
         Ok(reactor)
@@ -288,6 +294,7 @@ impl Reactor {
             Next::Wait => self.watch(place),
             Next::Ready => {
                 self.timers.set(place, None);
+                self.idle.set(place, None);
                 self.ready.push_back(place);
             }
             Next::Close => self.remove(place),
@@ -297,7 +304,10 @@ impl Reactor {
     fn watch(&mut self, place: usize) {
         let Some(Place::Here(connection)) = self.places.get_mut(place) else { return };
         match connection.watch(self.poll.registry(), Token(place)) {
-            Ok(()) => self.timers.set(place, connection.deadline()),
+            Ok(()) => {
+                self.timers.set(place, connection.deadline());
+                self.idle.set(place, connection.rank());
+            }
             Err(error) => {
                 log::error!("Cannot watch a connection: {error}");
                 self.remove(place);
@@ -307,6 +317,7 @@ impl Reactor {
 
     fn remove(&mut self, place: usize) {
         self.timers.set(place, None);
+        self.idle.set(place, None);
         if let Some(Place::Here(mut connection)) = self.places.try_remove(place)
             && let Some(work) = connection.take_work()
         {
@@ -331,19 +342,21 @@ impl Reactor {
         let work = connection.check_out()?;
         let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
         let Shared { config, closing, .. } = &self.shared;
-        let persist = config.keepalive.is_some_and(|time| !time.is_zero()) && !closing;
+        let persist =
+            config.keepalive.is_some_and(|time| !time.is_zero()) && !closing && connection.may_persist(config);
         let (write_timeout, heartbeat) = (config.write_timeout, config.heartbeat);
         Some(Box::new(Exchange { place, connection, work, write_timeout, heartbeat, persist }))
     }
 
     /// Accepts one connection and goes as far with it as it can; `false` when there is none.
     fn accept(&mut self) -> bool {
-        if self.is_full() {
+        if self.is_closed() {
             return false;
         }
-        let Some((stream, peer, local)) = self.acceptor.accept(self.shared.now) else { return false };
+        let Some(accepted) = self.acceptor.accept(self.shared.now) else { return false };
         self.accepted += 1;
-        let place = self.places.insert(Place::Here(Box::new(Connection::new(stream, peer, local))));
+        self.make_place();
+        let place = self.places.insert(Place::Here(Box::new(Connection::new(accepted, &self.shared.config))));
         self.advance(place, Connection::advance);
         true
     }
@@ -354,13 +367,33 @@ impl Reactor {
         while !self.ready.is_empty() && self.accept() {}
     }
 
+    /// In a full table the connection that has been idle for longest gives way to a newcomer. Its socket is asked for
+    /// the last time: one whose request has come is not idle.
+    fn make_place(&mut self) {
+        while self.is_full()
+            && let Some(place) = self.idle.oldest()
+        {
+            if self.complaint.is_due(self.shared.now) {
+                let most = self.shared.config.max_connections;
+                log::warning!("All {most} connections are taken: the longest idle one gives way to a new one");
+            }
+            self.idle.set(place, None);
+            self.advance(place, Connection::give_way);
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.places.len() >= self.shared.config.max_connections
     }
 
+    /// Whether there is no place for a newcomer, and nobody who could give way.
+    fn is_closed(&self) -> bool {
+        self.is_full() && self.idle.is_empty()
+    }
+
     /// Watches the listeners or not: a poll that is woken for a connection which cannot be accepted would spin.
     fn gate(&mut self) -> io::Result<()> {
-        if self.is_full() || !self.acceptor.may_resume(self.shared.now) {
+        if self.is_closed() || !self.acceptor.may_resume(self.shared.now) {
             self.acceptor.unwatch(&self.poll)
         } else {
             self.acceptor.watch(&self.poll, BATON, |number| LISTENERS - number)

@@ -1,7 +1,7 @@
 //! A connection without a socket: drives the codec as the reactor does, and writes down what happened.
 
 use gunicorn::http::h1::{BodyDecoder, parse_head};
-use gunicorn::http::{Head, Limits, ParsedHead, ProtocolError, Version};
+use gunicorn::http::{Acceptance, Head, Limits, ParsedHead, ProtocolError, Version};
 
 /// Something that happened on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum Event {
 /// What the client has sent, and how far it has been understood.
 #[derive(Default)]
 struct Connection {
-    limits: Limits,
+    acceptance: Acceptance,
     head: ParsedHead,
     input: Vec<u8>,
     /// The message whose body is being read, as far as it is known.
@@ -28,7 +28,7 @@ struct Connection {
 
 /// Feeds the pieces, one after the other.
 pub(crate) fn run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &Limits) -> Vec<Event> {
-    let mut connection = Connection { limits: limits.clone(), ..Connection::default() };
+    let mut connection = Connection { acceptance: limits.clone().into(), ..Connection::default() };
     for piece in pieces {
         if connection.ended {
             break;
@@ -60,12 +60,13 @@ impl Connection {
     }
 
     fn read_head(&mut self) -> Result<bool, ProtocolError> {
-        if !parse_head(&self.input, &self.limits, &mut self.head)? {
+        if !parse_head(&mut self.input, &self.acceptance, &mut self.head)? {
             return Ok(false);
         }
         let message = describe(Head { bytes: &self.input, parsed: &self.head });
         self.input.drain(..self.head.len);
-        self.reading = Some((BodyDecoder::with_limit(self.head.framing, self.limits.body), message, Vec::new()));
+        self.reading =
+            Some((BodyDecoder::with_limit(self.head.framing, self.acceptance.limits.body), message, Vec::new()));
         Ok(true)
     }
 

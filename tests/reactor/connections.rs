@@ -135,7 +135,7 @@ fn bad_messages_are_refused_and_nothing_behind_them_is_read() {
 
 #[test]
 fn a_long_upload_does_not_eat_its_refusal() {
-    let server = Server::with(Plan::with(|config| config.limits.body = Some(1000)));
+    let server = Server::with(Plan::with(|config| config.acceptance.limits.body = Some(1000)));
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n");
     // May fail when the server has had enough, but by then the answer is here.
@@ -168,19 +168,106 @@ fn a_body_that_pauses_for_too_long_is_given_up() {
 }
 
 #[test]
-fn a_full_table_makes_newcomers_wait() {
-    let server = Server::with(Plan::with(|config| config.max_connections = 2));
-    let mut first = server.connect();
-    let mut second = server.connect();
+fn a_body_that_only_trickles_is_given_up() {
+    let server = Server::with(Plan::with(|config| {
+        config.body_timeout = Duration::from_millis(300);
+        config.body_min_rate = Some(1000);
+    }));
+    let mut client = server.connect();
+    client.stream.set_nodelay(true).unwrap();
+    client.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    // It never pauses for as long as it may, but is slower than it may be.
+    while client.stream.peek(&mut [0]).is_err() {
+        client.send("x");
+    }
+    assert_eq!(client.response().status, 408);
+}
+
+#[test]
+fn a_body_that_keeps_its_rate_may_take_long() {
+    let server = Server::with(Plan::with(|config| {
+        config.body_timeout = Duration::from_millis(300);
+        config.body_min_rate = Some(10);
+    }));
+    let mut client = server.connect();
+    client.stream.set_nodelay(true).unwrap();
+    client.stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 300\r\n\r\n");
+    for _ in 0..30 {
+        client.send("0123456789");
+        let _ = client.stream.peek(&mut [0]);
+    }
+    client.stream.set_read_timeout(Some(LIMIT)).unwrap();
+    assert_eq!(client.response().text(), "0123456789".repeat(30));
+}
+
+#[test]
+fn a_connection_has_as_many_requests_as_it_may() {
+    let server = Server::with(Plan::with(|config| config.keepalive_requests = Some(3)));
+    let mut client = server.connect();
+    let kept: Vec<_> = (0..3).map(|_| client.get("/").header("Connection").unwrap().to_owned()).collect();
+    assert_eq!(kept, ["keep-alive", "keep-alive", "close"]);
+    assert_eq!(client.rest(), b"");
+}
+
+/// A worker whose table has room for two.
+fn crowded() -> Server {
+    Server::with(Plan::with(|config| config.max_connections = 2))
+}
+
+#[test]
+fn the_longest_idle_connection_gives_way_to_a_newcomer() {
+    let server = crowded();
+    let [mut first, mut second] = [server.connect(), server.connect()];
     first.get("/");
     second.get("/");
+    first.get("/");
+    assert_eq!(server.connect().get("/").text(), "hello");
+    assert_eq!(second.rest(), b"");
+    assert_eq!(first.get("/").text(), "hello");
+}
+
+#[test]
+fn an_idle_connection_gives_way_before_one_that_has_begun_to_send() {
+    let server = crowded();
+    let [mut slow, mut idle] = [server.connect(), server.connect()];
+    slow.send("GET / HTTP/1.1\r\n");
+    idle.get("/");
+    assert_eq!(server.get("/").text(), "hello");
+    assert_eq!(idle.rest(), b"");
+    slow.send("Host: a\r\n\r\n");
+    assert_eq!(slow.response().text(), "hello");
+}
+
+#[test]
+fn unfinished_heads_shut_nobody_out() {
+    let server = crowded();
+    let mut slow: Vec<_> = (0..6).map(|_| server.connect()).collect();
+    slow.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\n"));
+    assert_eq!(server.get("/").text(), "hello");
+    assert_eq!(slow[0].rest(), b"");
+}
+
+#[test]
+fn a_table_full_of_connections_at_work_makes_newcomers_wait() {
+    let server = crowded();
+    let mut busy = [server.connect(), server.connect()];
+    for client in &mut busy {
+        client.get("/");
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+    }
+    // So the bodies have arrived in part when the next one comes.
     let mut third = server.connect();
     third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     third.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     assert!(std::io::Read::read(&mut third.stream, &mut [0]).is_err());
-    drop(first);
+    let [mut first, second] = busy;
+    drop(second);
     third.stream.set_read_timeout(Some(LIMIT)).unwrap();
     assert_eq!(third.response().text(), "hello");
+    first.send("cde");
+    assert_eq!(first.response().text(), "abcde");
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! The environ of a request, as gunicorn 27 makes it: the same keys, types and values.
 //!
 //! It starts as a copy of its listener's template, in which everything stands that is the same for most requests; the
-//! rest is written over it. The header policies are gunicorn's defaults: names with an underscore are
-//! dropped, and only a trusted peer (the local host, or whoever can open the Unix socket) tells the scheme and
-//! the mount point.
+//! rest is written over it. What a proxy tells of the scheme, the mount point and the client has been judged by the
+//! codec ([`gunicorn::http::Forwarding`]); here it is believed.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use gunicorn::http::{Head, Target, Version, unquote};
+use gunicorn::http::{Head, ProxyHeader, Target, unquote};
 use gunicorn::net::Address;
 use gunicorn::reactor::Exchange;
 use pyo3::intern;
@@ -38,9 +37,6 @@ pub(super) enum EnvironError {
         /// Mount point.
         script_name: Vec<u8>,
     },
-    /// Scheme headers that contradict each other.
-    #[error("Contradictory scheme headers")]
-    Scheme,
     /// Python could not make an object.
     #[error(transparent)]
     Python(#[from] PyErr),
@@ -49,10 +45,7 @@ pub(super) enum EnvironError {
 impl EnvironError {
     /// Status of the answer, as gunicorn gives it.
     pub(super) fn status(&self) -> u16 {
-        match self {
-            Self::Scheme => 400,
-            Self::ScriptName { .. } | Self::Python(_) => 500,
-        }
+        500
     }
 }
 
@@ -62,7 +55,7 @@ pub(super) struct Environs {
     listeners: Vec<Listener>,
     names: Names,
     script_name: Vec<u8>,
-    last_peer: Mutex<Option<(IpAddr, Py<PyString>)>>,
+    last_client: Mutex<Option<(IpAddr, Py<PyString>)>>,
 }
 
 /// A listener's address and the environ that its requests start from.
@@ -75,14 +68,6 @@ struct Listener {
 /// Name and value of a header field.
 type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// What the headers of one request have told besides being in the environ.
-#[derive(Default)]
-struct Told<'a> {
-    host: Option<&'a [u8]>,
-    is_https: Option<bool>,
-    script_name: Option<&'a [u8]>,
-}
-
 impl Environs {
     /// Makes a template for each listener from `base`, the entries that depend neither on it nor on the request.
     ///
@@ -94,7 +79,7 @@ impl Environs {
         base.set_item(intern!(py, "SCRIPT_NAME"), &script_name)?;
         let listeners = listeners.iter().map(|address| Listener::new(py, address, base)).collect::<PyResult<_>>()?;
         let names = Names::new(py)?;
-        Ok(Self { listeners, names, script_name: script_name.into_bytes(), last_peer: Mutex::new(None) })
+        Ok(Self { listeners, names, script_name: script_name.into_bytes(), last_client: Mutex::new(None) })
     }
 
     /// The environ of the exchange's request, with the objects of `kit` in it.
@@ -109,9 +94,9 @@ impl Environs {
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
         let environ = kit.environ(py, self.listener(exchange.local()))?;
         let head = exchange.head();
-        let told = self.set_fields(&environ, head, is_trusted(exchange.peer()))?;
-        self.set_request_line(&environ, head, &told)?;
-        self.set_addresses(&environ, exchange, &told)?;
+        let host = self.set_fields(&environ, head)?;
+        self.set_request_line(&environ, exchange)?;
+        self.set_addresses(&environ, exchange, host)?;
         Ok(environ)
     }
 
@@ -126,40 +111,33 @@ impl Environs {
         self.listeners.iter().position(|listener| listener.address == *local).unwrap_or(0)
     }
 
-    /// Sets the header fields.
-    fn set_fields<'a>(
-        &self,
-        environ: &Bound<'_, PyDict>,
-        head: Head<'a>,
-        is_trusted: bool,
-    ) -> Result<Told<'a>, EnvironError> {
+    /// Sets the header fields; gives the value of Host.
+    fn set_fields<'a>(&self, environ: &Bound<'_, PyDict>, head: Head<'a>) -> PyResult<Option<&'a [u8]>> {
         let py = environ.py();
-        let mut told = Told::default();
+        let mut host = None;
         let mut expected = environ.len();
         for (name, value) in head.fields() {
             let name = self.names.get(py, name)?;
-            if !told.note(name.role, value, is_trusted)? {
-                continue;
+            if name.role == Role::Host {
+                host = Some(value);
             }
             environ.set_item(&name.key, ffi::latin1(py, value)?)?;
             expected += 1;
         }
         // The template holds no header, so that fewer entries mean that a name came more than once.
         if environ.len() != expected {
-            self.join_repeated(environ, head, is_trusted)?;
+            self.join_repeated(environ, head)?;
         }
-        Ok(told)
+        Ok(host)
     }
 
     /// Sets the keys that more than one field has to their joined values.
-    fn join_repeated(&self, environ: &Bound<'_, PyDict>, head: Head<'_>, is_trusted: bool) -> Result<(), EnvironError> {
+    fn join_repeated(&self, environ: &Bound<'_, PyDict>, head: Head<'_>) -> PyResult<()> {
         let py = environ.py();
         // By name as it is in a key, where hyphen and underscore are one.
         let mut joined: HashMap<Vec<u8>, Vec<Field<'_>>> = HashMap::new();
         for (name, value) in head.fields() {
-            if Told::default().note(self.names.get(py, name)?.role, value, is_trusted)? {
-                joined.entry(variable(name)).or_default().push((name, value));
-            }
+            joined.entry(variable(name)).or_default().push((name, value));
         }
         for fields in joined.values().filter(|fields| fields.len() > 1) {
             let values = fields.iter().map(|(_, value)| *value).collect::<Vec<_>>().join(&b',');
@@ -168,22 +146,17 @@ impl Environs {
         Ok(())
     }
 
-    fn set_request_line(
-        &self,
-        environ: &Bound<'_, PyDict>,
-        head: Head<'_>,
-        told: &Told<'_>,
-    ) -> Result<(), EnvironError> {
-        let py = environ.py();
+    fn set_request_line(&self, environ: &Bound<'_, PyDict>, exchange: &Exchange) -> Result<(), EnvironError> {
+        let (py, head) = (environ.py(), exchange.head());
         if head.method() != b"GET" {
             environ.set_item(intern!(py, "REQUEST_METHOD"), ffi::latin1(py, head.method())?)?;
         }
-        if head.version() != Version::Http11 {
-            environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
+        if head.protocol() != b"HTTP/1.1" {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), ffi::latin1(py, head.protocol())?)?;
         }
         let target = Target::divide(head.target());
         let raw_uri = ffi::latin1(py, head.target())?;
-        let script_name = told.script_name.unwrap_or(&self.script_name);
+        let script_name = exchange.script_name().unwrap_or(&self.script_name);
         let path = unquote(path_below(target.path, script_name)?);
         match *path == *head.target() {
             true => environ.set_item(intern!(py, "PATH_INFO"), &raw_uri)?,
@@ -193,64 +166,45 @@ impl Environs {
         if !target.query.is_empty() {
             environ.set_item(intern!(py, "QUERY_STRING"), ffi::latin1(py, target.query)?)?;
         }
-        if told.script_name.is_some() {
+        if exchange.script_name().is_some() {
             environ.set_item(intern!(py, "SCRIPT_NAME"), ffi::latin1(py, script_name)?)?;
         }
         Ok(())
     }
 
-    fn set_addresses(&self, environ: &Bound<'_, PyDict>, exchange: &Exchange, told: &Told<'_>) -> PyResult<()> {
+    fn set_addresses(&self, environ: &Bound<'_, PyDict>, exchange: &Exchange, host: Option<&[u8]>) -> PyResult<()> {
         let py = environ.py();
-        let is_https = told.is_https.unwrap_or(exchange.is_tls());
-        if is_https {
+        if exchange.is_secure() {
             environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
         }
-        match exchange.peer() {
-            Address::Inet(peer) => {
-                environ.set_item(intern!(py, "REMOTE_ADDR"), self.peer_address(py, peer)?)?;
-                environ.set_item(intern!(py, "REMOTE_PORT"), decimal(py, peer.port())?)?;
+        match (exchange.client(), exchange.peer()) {
+            (Some(client), _) => {
+                environ.set_item(intern!(py, "REMOTE_ADDR"), self.client_address(py, client.ip())?)?;
+                environ.set_item(intern!(py, "REMOTE_PORT"), decimal(py, client.port())?)?;
             }
-            Address::Unix(Some(path)) => environ.set_item(intern!(py, "REMOTE_ADDR"), path.as_os_str())?,
-            Address::Unix(None) => {}
+            (None, Address::Unix(Some(path))) => environ.set_item(intern!(py, "REMOTE_ADDR"), path.as_os_str())?,
+            (None, _) => {}
         }
-        match (exchange.local(), told.host) {
-            (Address::Unix(_), Some(host)) if !host.is_empty() => set_server(environ, host, is_https),
+        if let Some(header) = exchange.proxied() {
+            set_proxied(environ, header)?;
+        }
+        match (exchange.local(), host) {
+            (Address::Unix(_), Some(host)) if !host.is_empty() => set_server(environ, host, exchange.is_secure()),
             _ => Ok(()),
         }
     }
 
-    /// The peer's address as a string; that of the last one is kept, since behind a proxy it is always the same.
-    fn peer_address<'py>(&self, py: Python<'py>, peer: &SocketAddr) -> PyResult<Bound<'py, PyString>> {
-        let lock = || self.last_peer.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().as_ref().filter(|(ip, _)| *ip == peer.ip()).map(|(_, address)| address.clone_ref(py));
+    /// A client's address as a string; that of the last one is kept, since behind a proxy it is always the same.
+    fn client_address<'py>(&self, py: Python<'py>, client: IpAddr) -> PyResult<Bound<'py, PyString>> {
+        let lock = || self.last_client.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock().as_ref().filter(|(ip, _)| *ip == client).map(|(_, address)| address.clone_ref(py));
         if let Some(address) = kept {
             return Ok(address.into_bound(py));
         }
-        let address = ffi::latin1(py, peer.ip().to_string().as_bytes())?;
-        let old = lock().replace((peer.ip(), address.clone().unbind()));
+        let address = ffi::latin1(py, client.to_string().as_bytes())?;
+        let old = lock().replace((client, address.clone().unbind()));
         drop(old);
         Ok(address)
-    }
-}
-
-impl<'a> Told<'a> {
-    /// Takes note of a field. `false`: it is not to be in the environ.
-    fn note(&mut self, role: Role, value: &'a [u8], is_trusted: bool) -> Result<bool, EnvironError> {
-        match role {
-            Role::Plain => {}
-            Role::Host => self.host = Some(value),
-            Role::Scheme(secure) if is_trusted => {
-                let is_https = value == secure.as_bytes();
-                if self.is_https.replace(is_https).is_some_and(|before| before != is_https) {
-                    return Err(EnvironError::Scheme);
-                }
-            }
-            Role::Scheme(_) => {}
-            Role::ScriptName if is_trusted => self.script_name = Some(value),
-            Role::Forwarder if is_trusted => {}
-            Role::ScriptName | Role::Forwarder | Role::Ambiguous => return Ok(false),
-        }
-        Ok(true)
     }
 }
 
@@ -285,6 +239,18 @@ impl Listener {
     }
 }
 
+/// gunicorn's variables for what a PROXY protocol header tells. Where that tells no address, so that the connection's
+/// own count, there is none of the proxy's either.
+fn set_proxied(environ: &Bound<'_, PyDict>, header: &ProxyHeader) -> PyResult<()> {
+    let py = environ.py();
+    environ.set_item(intern!(py, "PROXY_PROTOCOL"), header.kind)?;
+    if let Some((_, proxy)) = header.addresses {
+        environ.set_item(intern!(py, "PROXY_ADDR"), proxy.ip().to_string())?;
+        environ.set_item(intern!(py, "PROXY_PORT"), decimal(py, proxy.port())?)?;
+    }
+    Ok(())
+}
+
 /// `SERVER_NAME` and `SERVER_PORT` behind a Unix socket, which has neither: from Host.
 fn set_server(environ: &Bound<'_, PyDict>, host: &[u8], is_https: bool) -> PyResult<()> {
     let py = environ.py();
@@ -296,15 +262,6 @@ fn set_server(environ: &Bound<'_, PyDict>, host: &[u8], is_https: bool) -> PyRes
     };
     environ.set_item(intern!(py, "SERVER_NAME"), ffi::latin1(py, name)?)?;
     environ.set_item(intern!(py, "SERVER_PORT"), ffi::latin1(py, port)?)
-}
-
-/// Whether the peer may set forwarding headers (default of gunicorn's `forwarded_allow_ips`; a Unix socket's own
-/// permissions decide who can be its peer).
-fn is_trusted(peer: &Address) -> bool {
-    match peer {
-        Address::Inet(peer) => peer.ip() == Ipv4Addr::LOCALHOST || peer.ip() == Ipv6Addr::LOCALHOST,
-        Address::Unix(_) => true,
-    }
 }
 
 /// The part of the path below the mount point.

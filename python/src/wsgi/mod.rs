@@ -189,7 +189,7 @@ fn refuse(py: Python<'_>, exchange: &mut Exchange, error: EnvironError) {
             report::failure(py, exchange.head(), error);
             exchange.refuse(status, "");
         }
-        EnvironError::ScriptName { .. } | EnvironError::Scheme => {
+        EnvironError::ScriptName { .. } => {
             report::refusal(py, exchange.peer(), &explanation);
             exchange.refuse(status, &explanation);
         }

@@ -26,19 +26,7 @@ pub(super) enum Role {
     Plain,
     /// `Host`: names the server behind a Unix socket.
     Host,
-    /// Tells the scheme, when the peer is trusted: `https` if the value is this one.
-    Scheme(&'static str),
-    /// `SCRIPT_NAME`: the application's mount point, from a trusted forwarder.
-    ScriptName,
-    /// A name with an underscore that a trusted forwarder may set.
-    Forwarder,
-    /// Any other name with an underscore: indistinguishable from one with a hyphen once it is an environ key.
-    Ambiguous,
 }
-
-/// Scheme headers and the value that means `https` (default of gunicorn's `secure_scheme_headers`).
-const SCHEMES: [(&str, &str); 3] =
-    [("X-FORWARDED-PROTOCOL", "ssl"), ("X-FORWARDED-PROTO", "https"), ("X-FORWARDED-SSL", "on")];
 
 const COMMON: [&str; 40] = [
     "Accept",
@@ -123,16 +111,7 @@ pub(super) fn variable(name: &[u8]) -> Vec<u8> {
 }
 
 fn role(upper: &[u8]) -> Role {
-    if let Some((_, secure)) = SCHEMES.iter().find(|(name, _)| name.as_bytes() == upper) {
-        return Role::Scheme(secure);
-    }
-    match upper {
-        b"HOST" => Role::Host,
-        b"SCRIPT_NAME" => Role::ScriptName,
-        b"PATH_INFO" => Role::Forwarder,
-        other if other.contains(&b'_') => Role::Ambiguous,
-        _ => Role::Plain,
-    }
+    if upper == b"HOST" { Role::Host } else { Role::Plain }
 }
 
 /// The table.

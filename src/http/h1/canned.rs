@@ -30,6 +30,10 @@ pub fn encode_error(status: u16, detail: &str, date: &[u8], out: &mut Vec<u8>) {
     append_field(b"Connection", b"close", out);
     append_field(b"Content-Type", ERROR_PAGE_TYPE, out);
     append_content_length(page.len() as u64, out);
+    if status == 405 {
+        // It is given for the target `*` only; RFC 9110, section 15.5.6, wants the methods that would do.
+        append_field(b"Allow", b"OPTIONS", out);
+    }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(page.as_bytes());
 }

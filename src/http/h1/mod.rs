@@ -24,6 +24,7 @@ mod chunk;
 mod encode;
 mod fields;
 mod lines;
+mod mend;
 mod parse;
 mod trailers;
 

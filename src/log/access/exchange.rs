@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::record::{Lookup, Record, joined};
-use crate::http::{Head, Target, Version};
-use crate::net::Address;
+use crate::http::{Head, Target};
 use crate::reactor::Exchange;
 use crate::worker::AccessLog;
 
@@ -38,20 +38,20 @@ fn write_exchange(exchange: &Exchange, took: Duration) {
     let Target { path, query } = Target::divide(head.target());
     let (status, length) = exchange.sent();
     let mut address = [0; ADDRESS_BYTES];
-    let peer = address_text(exchange.peer(), &mut address);
+    let client = client_text(exchange.client(), &mut address);
     super::write(&Record {
-        peer,
+        peer: client,
         method: head.method(),
         target: head.target(),
         path,
         query,
-        protocol: protocol(head.version()),
+        protocol: head.protocol(),
         status,
         length,
         duration: took,
         request_headers: &head,
         response_headers: &EncodedHead(exchange.response_head()),
-        environ: &RequestEnviron { head, peer },
+        environ: &RequestEnviron { head, client },
     });
 }
 
@@ -82,7 +82,7 @@ fn value_of<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 /// or its middleware adds to theirs is not among them.
 struct RequestEnviron<'a> {
     head: Head<'a>,
-    peer: &'a [u8],
+    client: &'a [u8],
 }
 
 impl Lookup for RequestEnviron<'_> {
@@ -92,8 +92,8 @@ impl Lookup for RequestEnviron<'_> {
             b"request_method" => head.method(),
             b"raw_uri" => head.target(),
             b"query_string" => Target::divide(head.target()).query,
-            b"remote_addr" => self.peer,
-            b"server_protocol" => protocol(head.version()),
+            b"remote_addr" => self.client,
+            b"server_protocol" => head.protocol(),
             b"content_type" | b"content_length" => return self.field(name),
             _ => return self.field(name.strip_prefix(b"http_")?),
         };
@@ -113,16 +113,9 @@ fn is_same_in_variable((byte, variable): (&u8, &u8)) -> bool {
     byte.to_ascii_lowercase() == *variable || (*byte == b'-' && *variable == b'_')
 }
 
-fn protocol(version: Version) -> &'static [u8] {
-    match version {
-        Version::Http10 => b"HTTP/1.0",
-        Version::Http11 => b"HTTP/1.1",
-    }
-}
-
 /// The client's address without its port, in the caller's buffer; empty for a Unix socket.
-fn address_text<'a>(address: &Address, buffer: &'a mut [u8; ADDRESS_BYTES]) -> &'a [u8] {
-    let Address::Inet(address) = address else { return b"" };
+fn client_text(address: Option<SocketAddr>, buffer: &mut [u8; ADDRESS_BYTES]) -> &[u8] {
+    let Some(address) = address else { return b"" };
     let mut room = &mut buffer[..];
     // It has room for every address.
     let _ = write!(room, "{}", address.ip());
@@ -152,7 +145,7 @@ mod tests {
             fields: vec![(Span { start: 9, end: 12 }, Span { start: 12, end: 13 })],
             ..Default::default()
         };
-        let environ = RequestEnviron { head: Head { bytes: b"GET /a?b X-Y1", parsed: &parsed }, peer: b"::1" };
+        let environ = RequestEnviron { head: Head { bytes: b"GET /a?b X-Y1", parsed: &parsed }, client: b"::1" };
         let get = |name: &str| environ.get(name.as_bytes()).map(|value| String::from_utf8_lossy(&value).into_owned());
         let names = ["request_method", "raw_uri", "remote_addr", "query_string", "http_x_y", "http_x", "x_y", "other"];
         let values = [Some("GET"), Some("/a?b"), Some("::1"), Some("b"), Some("1"), None, None, None];
@@ -163,8 +156,7 @@ mod tests {
     fn addresses_are_shown_without_a_port() {
         let mut buffer = [0; ADDRESS_BYTES];
         let shown = |text: &str, buffer: &mut [u8; ADDRESS_BYTES]| {
-            let address = text.parse().map_or(Address::Unix(None), Address::Inet);
-            String::from_utf8_lossy(address_text(&address, buffer)).into_owned()
+            String::from_utf8_lossy(client_text(text.parse().ok(), buffer)).into_owned()
         };
         assert_eq!(shown("127.0.0.1:8000", &mut buffer), "127.0.0.1");
         assert_eq!(shown("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", &mut buffer), ["ffff"; 8].join(":"));

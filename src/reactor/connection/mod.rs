@@ -1,11 +1,11 @@
 //! One client's connection, from its first byte to its close, as a small state machine on a non-blocking stream.
 //!
 //! ```text
-//!              +----------------------------- next request ----------------------------+
-//!              v                                                                       |
-//!   accept -> Head -> Body -> Ready -> (checked out: the application answers) -> Draining -> close
-//!               \       \                                                           ^   |
-//!                `-------`-- refused: an error response ----------------------------'   `-> Lingering -> close
+//!                        +---------------------------- next request ---------------------------+
+//!                        v                                                                      |
+//!   accept -> [Proxy] -> Head -> Body -> Ready -> (checked out: the application answers) -> Draining -> close
+//!               \          \       \                                                        ^   |
+//!                `----------`-------`-- refused: an error response -------------------------'   `-> Lingering -> close
 //! ```
 //!
 //! [`Connection::advance`] goes as far as the socket lets it and says what it waits for. It is driven by the reactor,
@@ -21,13 +21,16 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
+use super::acceptor::Accepted;
 use super::config::ReactorConfig;
 use super::date;
+use super::idle::Rank;
 use super::input::Fill;
 use super::output::Output;
 use super::response::Stage;
 use super::work::{Work, WorkPool};
 use crate::http::h1::encode_error;
+use crate::http::{ProxyHeader, ProxyProtocol};
 use crate::log;
 use crate::net::{Address, Stream};
 use crate::time::Time;
@@ -56,6 +59,8 @@ pub(super) struct Shared {
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Before the first request, where a PROXY protocol header may come.
+    Proxy,
     /// Between requests, or reading a head.
     Head,
     /// Reading a body.
@@ -145,26 +150,35 @@ pub(super) struct Connection {
     progress: bool,
     /// What the poll watches the socket for.
     watched: Option<Interest>,
-    /// Whether it has carried a request.
-    is_used: bool,
+    /// Requests that it has carried.
+    requests: u64,
+    /// Whether the peer is believed what it says about the client.
+    is_trusted: bool,
+    /// What a PROXY protocol header has told.
+    pub(super) proxied: Option<Box<ProxyHeader>>,
+    /// When the body began to arrive, and how many bytes of it have.
+    pace: (Time, u64),
     work: Option<Box<Work>>,
 }
 
 impl Connection {
     /// One that was just accepted. Reading is worth a try: the request often is there with the connection.
-    pub(super) fn new(stream: Stream, peer: Address, local: Arc<Address>) -> Self {
+    pub(super) fn new((stream, peer, local): Accepted, config: &ReactorConfig) -> Self {
         Self {
+            is_trusted: config.forwarding.trusts(peer.ip()),
             stream,
             peer,
             local,
             output: Output::default(),
             readiness: Readiness { readable: true, hung_up: false },
-            phase: Phase::Head,
+            phase: if config.proxy_protocol == ProxyProtocol::Off { Phase::Head } else { Phase::Proxy },
             waiting: Waiting::Nothing,
             deadline: None,
             progress: false,
             watched: None,
-            is_used: false,
+            requests: 0,
+            proxied: None,
+            pace: (Time::default(), 0),
             work: None,
         }
     }
@@ -172,6 +186,20 @@ impl Connection {
     /// When it is to be given up.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.deadline
+    }
+
+    /// Whether it may give way to a newcomer.
+    pub(super) fn rank(&self) -> Option<Rank> {
+        match self.waiting {
+            Waiting::NextRequest => Some(Rank::Kept),
+            Waiting::FirstByte | Waiting::Head => Some(Rank::Arriving),
+            Waiting::Nothing | Waiting::Body | Waiting::Output | Waiting::Close => None,
+        }
+    }
+
+    /// Whether it may carry another request after the one that is ready.
+    pub(super) fn may_persist(&self, config: &ReactorConfig) -> bool {
+        config.keepalive_requests.is_none_or(|most| self.requests + 1 < most)
     }
 
     /// Has the poll watch the socket for what the connection waits for. Output is watched from the first time on
@@ -202,7 +230,7 @@ impl Connection {
 
     /// The application is done with the request: what it left is sent from here.
     pub(super) fn check_in(&mut self, mut work: Box<Work>, shared: &mut Shared) {
-        self.is_used = true;
+        self.requests += 1;
         self.waiting = Waiting::Nothing;
         let is_ahead = self.is_ahead(&mut work);
         self.phase = Phase::Draining(match work.response.stage {
@@ -241,6 +269,7 @@ impl Connection {
         self.progress = false;
         loop {
             let stop = match self.phase {
+                Phase::Proxy => self.read_proxy_header(shared),
                 Phase::Head => self.read_head(shared),
                 Phase::Body => self.read_body(shared),
                 Phase::Ready => Some(Next::Ready),
@@ -277,6 +306,15 @@ impl Connection {
         self.readiness.readable = true;
         self.waiting = Waiting::Nothing;
         self.advance(shared)
+    }
+
+    /// A newcomer needs its place: it is closed if nothing whole has arrived. The socket is asked for the last time.
+    pub(super) fn give_way(&mut self, shared: &mut Shared) -> Next {
+        self.readiness.readable = true;
+        match self.advance(shared) {
+            Next::Wait if self.rank().is_some() => Next::Close,
+            next => next,
+        }
     }
 
     /// Waits for at most `limit`, counted from the moment it began to wait for this or last made progress.

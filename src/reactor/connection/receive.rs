@@ -2,12 +2,16 @@
 //!
 //! Each step returns `None` when the connection is in another phase or has more to work on, and otherwise what is next.
 
+use std::time::Duration;
+
 use super::{Connection, Ip, LAST_CALL, LINGER, Next, Phase, Readiness, Shared, Waiting};
 use crate::http::h1::{BodyDecoder, encode_continue, is_between_requests, parse_head};
-use crate::http::{Framing, ProtocolError};
+use crate::http::{Framing, Networks, ProtocolError, ProxyScan, Rule, parse_proxy};
 use crate::log;
 use crate::reactor::body::RequestBody;
+use crate::reactor::config::ReactorConfig;
 use crate::reactor::input::Fill;
+use crate::time::Time;
 
 impl Connection {
     pub(super) fn read_head(&mut self, shared: &mut Shared) -> Option<Next> {
@@ -18,11 +22,40 @@ impl Connection {
         if work.input.pending().is_empty() {
             return self.fill(shared);
         }
-        match parse_head(work.input.pending(), &shared.config.limits, &mut work.head) {
-            Ok(true) => self.accept_head(shared),
+        match parse_head(work.input.pending_mut(), &shared.config.acceptance, &mut work.head) {
+            Ok(true) => match shared.config.forwarding.judge(work.input.pending(), self.is_trusted, &mut work.head) {
+                Ok(()) => self.accept_head(shared),
+                Err(error) => self.refuse(&error),
+            },
             Ok(false) => self.fill(shared),
             Err(error) => self.refuse(&error),
         }
+    }
+
+    /// Looks for a PROXY protocol header where one may come; without one the connection is as any other.
+    pub(super) fn read_proxy_header(&mut self, shared: &mut Shared) -> Option<Next> {
+        let may_speak = self.may_speak_for_others(&shared.config.proxy_allowed);
+        let work = self.work.get_or_insert_with(|| shared.pool.take());
+        match parse_proxy(work.input.pending(), shared.config.proxy_protocol) {
+            Ok(ProxyScan::More) => return self.fill(shared),
+            Ok(ProxyScan::Absent) => self.phase = Phase::Head,
+            Ok(ProxyScan::Found(..)) if !may_speak => {
+                return self.refuse(&ProtocolError::new(Rule::ProxyForbidden, b""));
+            }
+            Ok(ProxyScan::Found(header, length)) => {
+                work.input.accept_head(length);
+                work.input.next_message();
+                self.proxied = Some(Box::new(header));
+                self.phase = Phase::Head;
+            }
+            Err(error) => return self.refuse(&error),
+        }
+        None
+    }
+
+    /// Whether the peer may send a PROXY protocol header. Who can open a Unix socket may.
+    fn may_speak_for_others(&self, allowed: &Networks) -> bool {
+        self.peer.ip().is_none_or(|peer| allowed.contains(peer))
     }
 
     /// The head is good: what follows is the body.
@@ -33,9 +66,10 @@ impl Connection {
             self.phase = Phase::Ready;
             return None;
         }
-        work.decoder = BodyDecoder::with_limit(work.head.framing, shared.config.limits.body);
+        work.decoder = BodyDecoder::with_limit(work.head.framing, shared.config.acceptance.limits.body);
         work.body = RequestBody::expecting(work.head.framing);
         self.phase = Phase::Body;
+        self.pace = (shared.now, 0);
         // RFC 9110, section 10.1.1: not needed when the body has begun to arrive.
         if work.head.expect_continue && work.input.pending().is_empty() {
             let mut interim = Vec::new();
@@ -55,6 +89,7 @@ impl Connection {
             Err(error) => return self.refuse(&error),
         };
         let data = work.input.pending().get(decoded.data).unwrap_or_default();
+        self.pace.1 += data.len() as u64;
         let stored = work.body.append(data, &shared.config.temp_dir);
         work.input.discard(decoded.consumed);
         if let Err(error) = stored.and_then(|()| if decoded.done { work.body.seal() } else { Ok(()) }) {
@@ -92,7 +127,9 @@ impl Connection {
     fn wait_for_input(&mut self, shared: &mut Shared) -> Next {
         let config = &shared.config;
         if self.phase == Phase::Body {
-            return self.wait(Waiting::Body, config.body_timeout, shared.now);
+            self.wait(Waiting::Body, config.body_timeout, shared.now);
+            self.deadline = [self.deadline, self.slowest(config)].into_iter().flatten().min();
+            return Next::Wait;
         }
         if self.is_between_requests() {
             return self.wait_idle(shared);
@@ -100,12 +137,20 @@ impl Connection {
         self.wait(Waiting::Head, config.head_timeout, shared.now)
     }
 
+    /// When the body is too slow if no more of it comes.
+    fn slowest(&self, config: &ReactorConfig) -> Option<Time> {
+        let (began, received) = self.pace;
+        let rate = config.body_min_rate?.max(1);
+        let earned = Duration::from_millis(received.saturating_mul(1000) / rate);
+        Some(began + config.body_timeout + earned)
+    }
+
     /// Waits for the first byte of a request, with as little memory as possible.
     fn wait_idle(&mut self, shared: &mut Shared) -> Next {
         if let Some(work) = self.work.take_if(|work| work.input.pending().is_empty()) {
             shared.pool.give(work);
         }
-        match (self.is_used, shared.closing) {
+        match (self.requests > 0, shared.closing) {
             (true, true) => Next::Close,
             (true, false) => self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now),
             (false, true) => self.wait(Waiting::FirstByte, LAST_CALL, shared.now),
@@ -114,13 +159,17 @@ impl Connection {
     }
 
     fn is_between_requests(&self) -> bool {
-        self.phase == Phase::Head && self.work.as_ref().is_none_or(|work| is_between_requests(work.input.pending()))
+        self.is_before_body() && self.work.as_ref().is_none_or(|work| is_between_requests(work.input.pending()))
+    }
+
+    fn is_before_body(&self) -> bool {
+        matches!(self.phase, Phase::Proxy | Phase::Head)
     }
 
     /// The client has ended its side before the request was whole. To a head that is cut short nobody waits for an
     /// answer; a body that is cut short is a bad message (RFC 9112, section 8).
     fn end_of_input(&mut self) -> Option<Next> {
-        if self.phase == Phase::Head {
+        if self.is_before_body() {
             return Some(Next::Close);
         }
         log::warning!("Invalid request from ip={}: the body ends too early", Ip(&self.peer));
