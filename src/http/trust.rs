@@ -13,8 +13,8 @@ const SCRIPT_NAME: &[u8] = b"SCRIPT_NAME";
 pub struct Forwarding {
     /// `forwarded_allow_ips`.
     trusted: Networks,
-    /// `secure_scheme_headers`: names, and the value that means `https`.
-    schemes: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// `secure_scheme_headers`.
+    schemes: Vec<SchemeField>,
     /// Bit `n`: one of these names has `n` bytes. Almost all fields are none of them, and are told so by their length.
     scheme_lengths: u64,
     /// `forwarder_headers`: names with an underscore that a trusted proxy may set.
@@ -23,6 +23,14 @@ pub struct Forwarding {
     header_map: HeaderMap,
     /// `forwarded_client`.
     client: ForwardedClient,
+}
+
+/// A field that tells the scheme.
+#[derive(Debug, Clone)]
+struct SchemeField {
+    name: Box<[u8]>,
+    /// The value that means `https`.
+    secure: Box<[u8]>,
 }
 
 /// What has been told and is believed.
@@ -63,9 +71,12 @@ impl Forwarding {
     /// With these names, in any case, and values that mean `https`.
     #[must_use]
     pub fn secure_scheme_headers<'a>(mut self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let pair = |(name, value): (&str, &str)| (name.as_bytes().into(), value.as_bytes().into());
-        self.schemes = headers.into_iter().map(pair).collect();
-        self.scheme_lengths = self.schemes.iter().fold(0, |lengths, (name, _)| lengths | length_bit(name));
+        let field = |(name, secure): (&str, &str)| SchemeField {
+            name: name.as_bytes().into(),
+            secure: secure.as_bytes().into(),
+        };
+        self.schemes = headers.into_iter().map(field).collect();
+        self.scheme_lengths = self.schemes.iter().fold(0, |lengths, field| lengths | length_bit(&field.name));
         self
     }
 
@@ -120,10 +131,10 @@ impl Forwarding {
     }
 
     fn note_scheme(&self, name: &[u8], value: &[u8], told: &mut Told) -> Result<(), ProtocolError> {
-        let Some((_, secure)) = self.schemes.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+        let Some(field) = self.schemes.iter().find(|field| field.name.eq_ignore_ascii_case(name)) else {
             return Ok(());
         };
-        let is_secure = *value == **secure;
+        let is_secure = *value == *field.secure;
         match told.is_secure.replace(is_secure) {
             Some(before) if before != is_secure => Err(ProtocolError::new(Rule::SchemeContradiction, value)),
             _ => Ok(()),
