@@ -85,7 +85,7 @@ fn entry(matches: &ArgMatches, setting: &'static Setting, origin: &Source) -> Op
         return None;
     }
     let value = if setting.field.is_switch() {
-        Value::from(matches.get_flag(setting.name).then_some(true)?)
+        Value::from(matches.get_flag(setting.name).then_some(setting.flags.alone?)?)
     } else if setting.field.is_repeated() {
         Value::from(matches.get_many::<String>(setting.name)?.cloned().collect::<Vec<_>>())
     } else {

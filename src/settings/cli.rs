@@ -76,6 +76,10 @@ fn setting_arg(setting: &'static Setting) -> Arg {
         .help_heading(setting.section.title())
         .action(action(setting));
     let arg = if setting.field.is_switch() { arg } else { arg.value_name(flags.value).allow_negative_numbers(true) };
+    let arg = match flags.alone {
+        Some(value) if !setting.field.is_switch() => arg.num_args(0..=1).default_missing_value(value),
+        _ => arg,
+    };
     match flags.short {
         Some(short) => arg.short(short),
         None => arg,
@@ -95,7 +99,7 @@ fn action(setting: &Setting) -> ArgAction {
 /// The summary, and what fills the setting when the flag is not given.
 fn help(setting: &Setting) -> String {
     let mut help = setting.summary().to_owned();
-    let shown = |default: &&str| !setting.field.is_switch() && default.len() <= LONGEST_DEFAULT;
+    let shown = |default: &&str| !setting.field.is_switch() && (1..=LONGEST_DEFAULT).contains(&default.len());
     if let Some(default) = setting.default.filter(shown) {
         help += &format!(" [default: {default}]");
     }

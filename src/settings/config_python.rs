@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::given::{Given, OPAQUE};
+use super::given::{Given, opaque};
 use super::layers::Entry;
 use super::nearest::letters;
 use super::table::missing;
@@ -31,6 +31,10 @@ pub(super) fn entries(file: &str, values: BTreeMap<String, Value>) -> (Vec<Entry
 
 fn entry(file: &str, name: &str, value: Value) -> Option<Entry> {
     let setting = table::find(name).filter(|_| elsewhere(name).is_none())?;
+    // As in gunicorn, `None` leaves a switch as it is without the file.
+    if setting.field.is_switch() && value.is_null() {
+        return None;
+    }
     let origin = Source::ConfigFile { file: file.to_owned(), line: None };
     Some(Entry { setting, given: Given::lenient(value), origin })
 }
@@ -57,7 +61,7 @@ fn warning(file: &str, name: &str, value: &Value, values: &BTreeMap<String, Valu
 
 /// The setting that the name was probably meant to be.
 fn near_miss(name: &str, value: &Value) -> Option<&'static str> {
-    let is_opaque = value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key(OPAQUE));
+    let is_opaque = value.as_object().and_then(opaque).is_some();
     if is_opaque || name.starts_with('_') || letters(name).len() < SHORTEST_NEAR_MISS || table::find(name).is_some() {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::table::{self, missing};
-use super::{Section, Setting};
+use super::{Flags, Section, Setting};
 
 const HEAD: &str = "# Settings
 
@@ -62,15 +62,26 @@ fn entry(page: &mut String, setting: &Setting) {
     if let Some(variable) = setting.variable {
         let _ = writeln!(page, "- Environment: `{}`", variable.name);
     }
-    let _ = writeln!(page, "- Default: {}", setting.default.map_or("not set".to_owned(), |text| format!("`{text}`")));
+    let _ = writeln!(page, "- Default: {}", default(setting));
     let _ = writeln!(page, "- Allowed: {}", setting.field.allowed());
     let _ = writeln!(page, "- After a reload, a change takes effect {}", setting.reload);
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.default {
+        None => "not set".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(text) => format!("`{text}`"),
+    }
 }
 
 fn flags(setting: &Setting) -> Option<String> {
     let short = setting.flags.short.map(|short| format!("-{short}"));
     let longs = setting.flags.long.iter().map(|long| format!("--{long}"));
-    let value = setting.flags.value;
+    let value = match setting.flags {
+        Flags { value, alone: Some(_), .. } if !value.is_empty() => format!("[{value}]"),
+        Flags { value, .. } => value.to_owned(),
+    };
     let flags: Vec<_> =
         short.into_iter().chain(longs).map(|flag| format!("`{}`", format!("{flag} {value}").trim())).collect();
     (!flags.is_empty()).then(|| flags.join(", "))

@@ -3,10 +3,12 @@
 //! A field is a lens: `set` puts a checked value into [`Settings`], `get` takes it out again, so one row is enough to
 //! parse, to print and to compare.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
+use super::bounds::Bounds;
 use super::given::{self, Given};
 use super::{Resolve, Settings};
 
@@ -36,10 +38,10 @@ pub enum Field {
         /// Stores it.
         set: fn(&mut Settings, bool),
     },
-    /// A whole number from 0 to `max`.
+    /// A whole number.
     Number {
-        /// Largest value.
-        max: u64,
+        /// Smallest and largest value.
+        bounds: Bounds,
         /// Reads it; `None` when not set.
         get: fn(&Settings) -> Option<u64>,
         /// Stores it.
@@ -61,6 +63,16 @@ pub enum Field {
         /// Checks and stores it; `None` is what `None` means in `gunicorn.conf.py`.
         set: fn(&mut Settings, Option<&str>, &dyn Resolve) -> Result<(), Refusal>,
     },
+    /// One of a few words, in any case.
+    Choice {
+        /// What is allowed, in words.
+        allowed: &'static str,
+        /// Reads it.
+        get: fn(&Settings) -> &'static str,
+        /// Stores what the word means, which comes in lower case; a boolean comes as `true` or `false`, `None` as
+        /// `none`.
+        set: fn(&mut Settings, &str) -> Result<(), Refusal>,
+    },
     /// Several texts, in order.
     List {
         /// What is allowed, in words.
@@ -71,6 +83,15 @@ pub enum Field {
         get: fn(&Settings) -> Vec<String>,
         /// Checks and stores them.
         set: fn(&mut Settings, &[String]) -> Result<(), Refusal>,
+    },
+    /// Texts by name.
+    Map {
+        /// What is allowed, in words.
+        allowed: &'static str,
+        /// Reads them.
+        get: fn(&Settings) -> BTreeMap<String, String>,
+        /// Checks and stores them.
+        set: fn(&mut Settings, BTreeMap<String, String>) -> Result<(), Refusal>,
     },
     /// A user or group, by number or name.
     Account {
@@ -90,11 +111,13 @@ impl Field {
     pub fn allowed(&self) -> String {
         match self {
             Self::Switch { .. } => "true or false".to_owned(),
-            Self::Number { max, .. } => format!("a whole number from 0 to {max}"),
+            Self::Number { bounds, .. } => bounds.to_string(),
             Self::Mode { .. } => "permission bits from 0 to 0o7777, octal with a leading 0".to_owned(),
-            Self::Text { allowed, .. } | Self::List { allowed, .. } | Self::Account { allowed, .. } => {
-                (*allowed).to_owned()
-            }
+            Self::Text { allowed, .. }
+            | Self::Choice { allowed, .. }
+            | Self::List { allowed, .. }
+            | Self::Map { allowed, .. }
+            | Self::Account { allowed, .. } => (*allowed).to_owned(),
         }
     }
 
@@ -115,10 +138,12 @@ impl Field {
     pub fn assign(&self, settings: &mut Settings, given: &Given, host: &dyn Resolve) -> Result<(), Refusal> {
         match self {
             Self::Switch { set, .. } => set(settings, given.switch()?),
-            Self::Number { max, set, .. } => set(settings, given.number(*max)?),
+            Self::Number { bounds, set, .. } => set(settings, given.number(bounds)?),
             Self::Mode { set, .. } => set(settings, given.mode()?),
             Self::Text { set, .. } => set(settings, given.text()?.as_deref(), host)?,
+            Self::Choice { set, .. } => set(settings, &given.word()?)?,
             Self::List { set, .. } => set(settings, &given.list()?)?,
+            Self::Map { set, .. } => set(settings, given.map()?)?,
             Self::Account { set, lookup, .. } => set(settings, given.account(|name| lookup(host, name))?),
         }
         Ok(())
@@ -131,7 +156,9 @@ impl Field {
             Self::Number { get, .. } => Value::from(get(settings)),
             Self::Mode { get, .. } => Value::from(get(settings)),
             Self::Text { get, .. } => Value::from(get(settings)),
+            Self::Choice { get, .. } => Value::from(get(settings)),
             Self::List { get, .. } => Value::from(get(settings)),
+            Self::Map { get, .. } => get(settings).into_iter().collect(),
             Self::Account { get, .. } => Value::from(get(settings)),
         };
         given::show(&value)

@@ -3,8 +3,11 @@
 //! Text (environment, command line) and the values of `gunicorn.conf.py` are read as leniently as gunicorn's validators
 //! read them; values of `gunicorn.toml` have the right type or are refused.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
+use super::bounds::Bounds;
 use super::field::Refusal;
 
 /// The only key of the object that stands for a Python value without a JSON form; its content is the value's `repr`.
@@ -48,8 +51,8 @@ impl Given {
         }
     }
 
-    /// A whole number from 0 to `max`.
-    pub(super) fn number(&self, max: u64) -> Result<u64, Refusal> {
+    /// A whole number within bounds.
+    pub(super) fn number(&self, bounds: &Bounds) -> Result<u64, Refusal> {
         let number = match &self.value {
             // Python's booleans are integers.
             Value::Bool(on) if !self.typed => Some(u64::from(*on)),
@@ -57,7 +60,7 @@ impl Given {
             Value::String(text) if !self.typed => whole(text, 10),
             _ => None,
         };
-        number.filter(|number| *number <= max).ok_or(Refusal::PLAIN)
+        bounds.check(number.ok_or(Refusal::PLAIN)?)
     }
 
     /// Permission bits. Text may always be given: TOML has no other way to write `022`.
@@ -80,12 +83,33 @@ impl Given {
         }
     }
 
+    /// A word in lower case; a boolean and `None` as Python's names for them.
+    pub(super) fn word(&self) -> Result<String, Refusal> {
+        match &self.value {
+            Value::Null => Ok("none".to_owned()),
+            Value::Bool(on) => Ok(on.to_string()),
+            Value::String(text) => Ok(text.trim().to_ascii_lowercase()),
+            _ => Err(Refusal::PLAIN),
+        }
+    }
+
     /// A list of texts; one text is a list of one, and `None` is the empty list.
     pub(super) fn list(&self) -> Result<Vec<String>, Refusal> {
         match &self.value {
             Value::Null => Ok(Vec::new()),
             Value::String(text) => Ok(vec![text.trim().to_owned()]),
             Value::Array(items) => items.iter().map(item).collect(),
+            _ => Err(Refusal::PLAIN),
+        }
+    }
+
+    /// Texts by name. As text, which only the table's defaults are, they are a JSON object.
+    pub(super) fn map(&self) -> Result<BTreeMap<String, String>, Refusal> {
+        match &self.value {
+            Value::String(text) if !self.typed => serde_json::from_str(text).map_err(|_| Refusal::PLAIN),
+            Value::Object(map) if opaque(map).is_none() => {
+                map.iter().map(|(name, text)| Ok((name.trim().to_owned(), item(text)?))).collect()
+            }
             _ => Err(Refusal::PLAIN),
         }
     }
@@ -147,11 +171,18 @@ fn quoted(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::String(text) => quote(text),
         Value::Array(items) => format!("[{}]", items.iter().map(quoted).collect::<Vec<_>>().join(", ")),
-        Value::Object(map) => match map.get(OPAQUE) {
-            Some(Value::String(repr)) if map.len() == 1 => repr.clone(),
-            _ => value.to_string(),
-        },
+        Value::Object(map) => opaque(map).map_or_else(|| quoted_map(map), str::to_owned),
     }
+}
+
+fn quoted_map(map: &Map<String, Value>) -> String {
+    let items: Vec<_> = map.iter().map(|(name, value)| format!("{}: {}", quote(name), quoted(value))).collect();
+    format!("{{{}}}", items.join(", "))
+}
+
+/// The `repr` of the Python value that the object stands for, if it stands for one.
+pub(super) fn opaque(map: &Map<String, Value>) -> Option<&str> {
+    map.get(OPAQUE).filter(|_| map.len() == 1)?.as_str()
 }
 
 /// Text in single quotes; what would break the line of a message is escaped.
@@ -182,24 +213,24 @@ mod tests {
         for (text, number) in
             [("4", 4), (" 4 ", 4), ("+4", 4), ("0x10", 16), ("0O17", 15), ("0b11", 3), ("1_000", 1000), ("007", 7)]
         {
-            assert_eq!(Given::lenient(text).number(2048), Ok(number), "{text}");
+            assert_eq!(Given::lenient(text).number(&Bounds::up_to(2048)), Ok(number), "{text}");
         }
         for text in ["", "-1", "4.0", "four", "1__0", "_1", "0x", "2049", "99999999999999999999999", "é4", "4é"] {
-            assert_eq!(Given::lenient(text).number(2048), Err(Refusal::PLAIN), "{text}");
+            assert_eq!(Given::lenient(text).number(&Bounds::up_to(2048)), Err(Refusal::PLAIN), "{text}");
         }
     }
 
     #[test]
     fn a_number_of_a_config_file_is_whole() {
-        assert_eq!(Given::lenient(json!(true)).number(9), Ok(1));
-        assert_eq!(Given::lenient(json!(4.5)).number(9), Err(Refusal::PLAIN));
-        assert_eq!(Given::lenient(json!(-1)).number(9), Err(Refusal::PLAIN));
-        assert_eq!(Given::lenient(json!(null)).number(9), Err(Refusal::PLAIN));
+        assert_eq!(Given::lenient(json!(true)).number(&Bounds::up_to(9)), Ok(1));
+        assert_eq!(Given::lenient(json!(4.5)).number(&Bounds::up_to(9)), Err(Refusal::PLAIN));
+        assert_eq!(Given::lenient(json!(-1)).number(&Bounds::up_to(9)), Err(Refusal::PLAIN));
+        assert_eq!(Given::lenient(json!(null)).number(&Bounds::up_to(9)), Err(Refusal::PLAIN));
     }
 
     #[test]
     fn toml_values_keep_their_types() {
-        assert_eq!(Given::typed(json!("4")).number(9), Err(Refusal::PLAIN));
+        assert_eq!(Given::typed(json!("4")).number(&Bounds::up_to(9)), Err(Refusal::PLAIN));
         assert_eq!(Given::typed(json!("true")).switch(), Err(Refusal::PLAIN));
         assert_eq!(Given::typed(json!("022")).mode(), Ok(0o22));
     }
@@ -223,6 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn a_word_may_be_a_boolean_or_none() {
+        assert_eq!(Given::lenient(" Auto ").word(), Ok("auto".to_owned()));
+        assert_eq!(Given::typed(json!(true)).word(), Ok("true".to_owned()));
+        assert_eq!(Given::lenient(json!(null)).word(), Ok("none".to_owned()));
+        assert_eq!(Given::lenient(json!(1)).word(), Err(Refusal::PLAIN));
+    }
+
+    #[test]
+    fn a_map_has_texts() {
+        let expected = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+        assert_eq!(Given::typed(json!({ " A ": "1 " })).map(), Ok(expected.clone()));
+        assert_eq!(Given::lenient(r#"{"A": "1"}"#).map(), Ok(expected));
+        for refused in [json!({ "A": 1 }), json!({ "repr": "<class 'x.Y'>" }), json!(["A"]), json!("A"), json!(null)] {
+            assert_eq!(Given::lenient(refused.clone()).map(), Err(Refusal::PLAIN), "{refused}");
+        }
+    }
+
+    #[test]
     fn an_account_is_a_number_or_a_name() {
         let lookup = |name: &str| (name == "www-data").then_some(33);
         assert_eq!(Given::lenient("www-data").account(lookup), Ok(Some(33)));
@@ -237,6 +286,7 @@ mod tests {
     fn values_are_shown_as_in_python() {
         assert_eq!(quoted(&json!(["a", "it's\n", null, true, 3])), r"['a', 'it\'s\n', None, True, 3]");
         assert_eq!(quoted(&json!({ "repr": "<class 'x.Y'>" })), "<class 'x.Y'>");
+        assert_eq!(quoted(&json!({ "repr": "x", "B": [1] })), "{'B': [1], 'repr': 'x'}");
         assert_eq!(show(&json!("a b")), "a b");
     }
 
@@ -244,8 +294,8 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC*|[-+0-9a-fxob_]{0,9}") {
             let given = Given::lenient(text);
-            let _ = (given.switch(), given.number(9), given.mode(), given.text(), given.list(), given.quoted());
-            let _ = given.account(|_| None);
+            let _ = (given.switch(), given.number(&Bounds::up_to(9)), given.mode(), given.account(|_| None));
+            let _ = (given.text(), given.word(), given.list(), given.map(), given.quoted());
         }
     }
 }

@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::arguments::{self, Arguments, Request};
 use super::error::CMD_ARGS;
 use super::given::Given;
@@ -114,12 +112,12 @@ impl Invocation {
     }
 }
 
-/// The settings that variables of the environment give. An empty variable counts as one that is not set.
+/// The settings that variables of the environment give.
 fn variables<'a>(lookup: &impl Fn(&str) -> Option<&'a OsString>) -> Vec<Entry> {
     let entry = |setting: &'static Setting| {
         let variable = setting.variable?;
-        let text = lookup(variable.name).filter(|text| !text.is_empty())?.to_string_lossy();
-        let given = Given::lenient(Value::from(format!("{}{text}", variable.prefix)));
+        let text = (variable.read)(&lookup(variable.name)?.to_string_lossy())?;
+        let given = Given::lenient(text);
         Some(Entry { setting, given, origin: Source::Environment(variable.name) })
     };
     table::all().filter_map(entry).collect()

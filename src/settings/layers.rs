@@ -84,7 +84,9 @@ impl<'a> Layers<'a> {
         let mut settings = Settings { chdir: host.current_dir(), ..Settings::default() };
         let mut origins = HashMap::new();
         let mut errors = Vec::new();
-        for entry in self.entries() {
+        // Other paths are relative to this one, in whichever layer they stand.
+        let (chdir, others): (Vec<_>, Vec<_>) = self.entries().partition(|entry| entry.setting.name == "chdir");
+        for entry in chdir.into_iter().chain(others) {
             match entry.setting.field.assign(&mut settings, &entry.given, host) {
                 Ok(()) => drop(origins.insert(entry.setting.name, entry.origin.clone())),
                 Err(refusal) => errors.push(entry.refused(refusal)),

@@ -51,6 +51,8 @@
 
 mod arguments;
 mod bind;
+mod bounds;
+mod choice;
 mod cli;
 mod config_python;
 mod config_toml;
@@ -63,6 +65,7 @@ mod invocation;
 mod layers;
 mod narrow;
 mod nearest;
+mod networks;
 mod paths;
 mod resolve;
 mod resolved;
@@ -75,6 +78,7 @@ mod words;
 mod worker_kind;
 
 pub use arguments::Request;
+pub use bounds::Bounds;
 pub use cli::PROGRAM;
 pub use diff::{Change, diff};
 pub use docs::markdown;

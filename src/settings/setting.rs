@@ -16,7 +16,7 @@ pub enum Section {
     ServerSocket,
     /// The pool of workers.
     WorkerProcesses,
-    /// Limits on what a client may send.
+    /// Limits on what a client may send, and how long it may take.
     Security,
     /// The environment of the processes.
     ServerMechanics,
@@ -75,20 +75,28 @@ pub struct Flags {
     pub long: &'static [&'static str],
     /// What stands for the value in the help; empty for a switch.
     pub value: &'static str,
+    /// The value that the flag gives when it stands alone; `None`: it needs one.
+    pub alone: Option<&'static str>,
 }
 
 impl Flags {
     /// No flag.
-    pub const NONE: Self = Self { short: None, long: &[], value: "" };
+    pub const NONE: Self = Self { short: None, long: &[], value: "", alone: None };
 
     /// A flag with a short name.
     pub const fn short(short: char, long: &'static [&'static str], value: &'static str) -> Self {
-        Self { short: Some(short), long, value }
+        Self { short: Some(short), ..Self::long(long, value) }
     }
 
-    /// A flag with long names only.
+    /// A flag with long names only. That of a switch turns it on.
     pub const fn long(long: &'static [&'static str], value: &'static str) -> Self {
-        Self { short: None, long, value }
+        Self { short: None, long, value, alone: if value.is_empty() { Some("true") } else { None } }
+    }
+
+    /// The same flag, which gives this value when it stands alone.
+    #[must_use]
+    pub const fn alone(self, value: &'static str) -> Self {
+        Self { alone: Some(value), ..self }
     }
 }
 
@@ -97,8 +105,13 @@ impl Flags {
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// What is put in front of its content to make the setting's value.
-    pub prefix: &'static str,
+    /// Makes the setting's value of its content; `None`: the variable counts as one that is not set.
+    pub read: fn(&str) -> Option<String>,
+}
+
+/// The content as it is; an empty variable counts as one that is not set.
+pub(super) fn unless_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// One setting: a row of the table.

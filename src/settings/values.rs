@@ -1,5 +1,6 @@
 //! The settings as the rest of the program uses them: typed, checked, complete.
 
+use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::given::Given;
 use super::resolve::Nowhere;
 use super::table;
+use crate::http::{ForwardedClient, HeaderMap, Networks, ProxyProtocol};
 
 /// One `bind` address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -109,6 +111,56 @@ pub struct Settings {
     pub limit_request_fields: usize,
     /// Longest header field, in bytes; `None`: only the buffer's own bound (setting 0).
     pub limit_request_field_size: Option<usize>,
+    /// Longest request body, in bytes; `None`: no bound (setting 0).
+    pub limit_request_body: Option<u64>,
+    /// How long a new connection may be silent, and how long a head may take from its first byte to its last.
+    pub client_header_timeout: Duration,
+    /// How long a request body may pause.
+    pub client_body_timeout: Duration,
+    /// Average rate of a request body, in bytes per second, once `client_body_timeout` is over; `None`: any (setting
+    /// 0).
+    pub client_body_min_rate: Option<u64>,
+    /// How long a client may pause while it takes the response.
+    pub client_send_timeout: Duration,
+    /// Most requests of one connection; `None`: no bound (setting 0).
+    pub keepalive_requests: Option<u64>,
+    /// Most connections of one worker, at least 1.
+    pub worker_connections: usize,
+    /// What one worker keeps of requests and responses in memory, in bytes, at least 1 MiB; what is beyond goes to
+    /// files.
+    pub buffer_memory: u64,
+    /// What one worker keeps of them in files of `tmp_upload_dir`, in bytes.
+    pub buffer_disk: u64,
+    /// Directory of those files; absolute; `None`: the system's for temporary files.
+    pub tmp_upload_dir: Option<PathBuf>,
+    /// Send files by sendfile(2).
+    pub sendfile: bool,
+    /// Take field values that go on in the next line.
+    pub permit_obsolete_folding: bool,
+    /// Take white space between a field name and its colon.
+    pub strip_header_spaces: bool,
+    /// Take any token as a method.
+    pub permit_unconventional_http_method: bool,
+    /// Take HTTP versions other than 1.0 and 1.1.
+    pub permit_unconventional_http_version: bool,
+    /// Turn methods into upper case.
+    pub casefold_http_method: bool,
+    /// What becomes of fields with an underscore in their name.
+    pub header_map: HeaderMap,
+    /// Proxies whose header fields are believed.
+    pub forwarded_allow_ips: Networks,
+    /// Fields of trusted proxies, in upper case, and the value by which each tells of HTTPS.
+    pub secure_scheme_headers: BTreeMap<String, String>,
+    /// Fields with an underscore that are taken from trusted proxies, in upper case; `*` is all.
+    pub forwarder_headers: Vec<String>,
+    /// Field by which a trusted proxy names the client.
+    pub forwarded_client: ForwardedClient,
+    /// Versions of the PROXY protocol that are understood.
+    pub proxy_protocol: ProxyProtocol,
+    /// Proxies that may use the PROXY protocol.
+    pub proxy_allow_ips: Networks,
+    /// Path below which a proxy has mounted the application.
+    pub root_path: String,
     /// Set SO_REUSEPORT on the listeners.
     pub reuse_port: bool,
     /// The interpreter to run: an absolute path or a name to look up in the `PATH`; `None`: found (wheel's own,
@@ -182,6 +234,30 @@ impl Settings {
             limit_request_line: None,
             limit_request_fields: 0,
             limit_request_field_size: None,
+            limit_request_body: None,
+            client_header_timeout: Duration::ZERO,
+            client_body_timeout: Duration::ZERO,
+            client_body_min_rate: None,
+            client_send_timeout: Duration::ZERO,
+            keepalive_requests: None,
+            worker_connections: 0,
+            buffer_memory: 0,
+            buffer_disk: 0,
+            tmp_upload_dir: None,
+            sendfile: false,
+            permit_obsolete_folding: false,
+            strip_header_spaces: false,
+            permit_unconventional_http_method: false,
+            permit_unconventional_http_version: false,
+            casefold_http_method: false,
+            header_map: HeaderMap::Drop,
+            forwarded_allow_ips: Networks::NONE,
+            secure_scheme_headers: BTreeMap::new(),
+            forwarder_headers: Vec::new(),
+            forwarded_client: ForwardedClient::Off,
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_allow_ips: Networks::NONE,
+            root_path: String::new(),
             reuse_port: false,
             python: None,
         }

@@ -92,11 +92,11 @@ The signal USR1 reopens the file.",
         name: "loglevel",
         section: Section::Logging,
         flags: Flags::long(&["log-level"], "LEVEL"),
-        field: Field::Text {
+        field: Field::Choice {
             allowed: "debug, info, warning, error or critical",
-            get: |settings| Some(settings.loglevel.name().to_owned()),
-            set: |settings, value, _| {
-                settings.loglevel = value.and_then(LogLevel::from_name).ok_or(Refusal::PLAIN)?;
+            get: |settings| settings.loglevel.name(),
+            set: |settings, word| {
+                settings.loglevel = LogLevel::from_name(word).ok_or(Refusal::PLAIN)?;
                 Ok(())
             },
         },

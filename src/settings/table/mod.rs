@@ -1,9 +1,11 @@
-//! The table of settings: each once, one file a section.
+//! The table of settings: each once, one file a section; gunicorn's largest one, Server Mechanics, has three.
 
 mod config_file;
+mod leniency;
 mod logging;
 pub(super) mod missing;
 mod process_naming;
+mod proxies;
 mod security;
 mod server_mechanics;
 mod server_socket;
@@ -12,13 +14,15 @@ mod worker_processes;
 use super::nearest::{letters, nearest};
 use super::setting::Setting;
 
-/// The sections in the order of the help and the documentation.
-const SECTIONS: [&[Setting]; 7] = [
+/// The rows of the sections, in the order of the help and the documentation.
+const SECTIONS: [&[Setting]; 9] = [
     config_file::ROWS,
     server_socket::ROWS,
     worker_processes::ROWS,
     security::ROWS,
     server_mechanics::ROWS,
+    leniency::ROWS,
+    proxies::ROWS,
     logging::ROWS,
     process_naming::ROWS,
 ];
@@ -45,6 +49,8 @@ pub(super) fn nearest_setting(name: &str) -> Option<&'static Setting> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::HashSet;
+
+    use serde_json::json;
 
     use super::*;
     use crate::settings::tests::Host;
@@ -111,10 +117,56 @@ mod tests {
             ("chdir", "/srv"),
             ("wsgi_app", "a:b"),
             ("worker_class", "sync"),
+            ("worker_connections", "7"),
+            ("limit_request_body", "0"),
+            ("limit_request_body", "7"),
+            ("client_header_timeout", "7"),
+            ("client_body_timeout", "7"),
+            ("client_body_min_rate", "0"),
+            ("client_body_min_rate", "7"),
+            ("client_send_timeout", "7"),
+            ("keepalive_requests", "0"),
+            ("keepalive_requests", "7"),
+            ("buffer_memory", "1048576"),
+            ("buffer_disk", "0"),
+            ("tmp_upload_dir", "/srv"),
+            ("header_map", "dangerous"),
+            ("forwarded_client", "forwarded"),
+            ("proxy_protocol", "v2"),
+            ("root_path", "/x"),
         ] {
             let (setting, mut settings) = (find(name).unwrap(), Settings::default());
             setting.field.assign(&mut settings, &Given::lenient(value), &Host::new()).unwrap();
             assert_eq!(setting.field.show(&settings), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_row_of_a_list_reads_what_it_stores() {
+        for (name, value, shown) in [
+            ("forwarded_allow_ips", json!("*"), "['*']"),
+            ("forwarded_allow_ips", json!("::1,10.0.0.0/8"), "['::1', '10.0.0.0/8']"),
+            ("proxy_allow_ips", json!(["10.0.0.0/8", "::1"]), "['10.0.0.0/8', '::1']"),
+            ("forwarder_headers", json!("A,b"), "['A', 'B']"),
+            ("secure_scheme_headers", json!({ "b": "C", "A": "1" }), "{'A': '1', 'B': 'C'}"),
+        ] {
+            let (setting, mut settings) = (find(name).unwrap(), Settings::default());
+            setting.field.assign(&mut settings, &Given::lenient(value), &Host::new()).unwrap();
+            assert_eq!(setting.field.show(&settings), shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_switch_turns_what_it_is_called() {
+        let json = |settings: &Settings| serde_json::to_value(settings).unwrap();
+        for setting in all().filter(|setting| setting.field.is_switch()) {
+            let mut settings = Settings::default();
+            let other = setting.default == Some("false");
+            setting.field.assign(&mut settings, &Given::lenient(other), &Host::new()).unwrap();
+            let mut expected = json(&Settings::default());
+            expected[setting.name] = json!(other);
+            assert_eq!(json(&settings), expected, "{}", setting.name);
+            assert_eq!(setting.flags.alone, Some(if other { "true" } else { "false" }), "{}", setting.name);
         }
     }
 
@@ -131,6 +183,15 @@ mod tests {
     fn a_flag_has_a_value_name_unless_it_is_a_switch() {
         for setting in all().filter(|setting| !setting.flags.long.is_empty()) {
             assert_eq!(setting.flags.value.is_empty(), setting.field.is_switch(), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn no_name_of_a_setting_is_taken_for_the_abbreviation_of_another_ones_flag() {
+        for setting in all() {
+            let name = setting.name.replace('_', "-");
+            let taken = all().flat_map(|other| other.flags.long).find(|long| long.starts_with(&name));
+            assert!(taken.is_none() || setting.flags.long.contains(&name.as_str()), "--{name}: {taken:?}");
         }
     }
 

@@ -1,5 +1,8 @@
-//! Limits on what a client may send.
+//! Limits on what a client may send, and how long it may take.
 
+use std::time::Duration;
+
+use super::super::bounds::Bounds;
 use super::super::field::Field;
 use super::super::narrow::{number, unless_zero};
 use super::super::setting::{Flags, Reload, Section, Setting};
@@ -11,7 +14,10 @@ const MAX_REQUEST_LINE: u64 = 8190;
 const MAX_FIELDS: u64 = 32_768;
 
 /// The highest value of a limit that is taken without an error.
-const MAX_LIMIT: u64 = i32::MAX as u64;
+const LIMIT: Bounds = Bounds::up_to(i32::MAX as u64);
+
+/// How long a client may keep a connection waiting.
+const PATIENCE: Bounds = Bounds::SECONDS.at_least(1, "with 0 a silent client could hold a connection for ever");
 
 pub(super) const ROWS: &[Setting] = &[
     Setting {
@@ -19,7 +25,7 @@ pub(super) const ROWS: &[Setting] = &[
         section: Section::Security,
         flags: Flags::long(&["limit-request-line"], "BYTES"),
         field: Field::Number {
-            max: MAX_LIMIT,
+            bounds: LIMIT,
             get: |settings| Some(settings.limit_request_line.map_or(0, |bytes| bytes as u64)),
             set: |settings, value| settings.limit_request_line = unless_zero(value.min(MAX_REQUEST_LINE)).map(number),
         },
@@ -36,7 +42,7 @@ bound of the read buffer holds.",
         section: Section::Security,
         flags: Flags::long(&["limit-request-fields"], "INT"),
         field: Field::Number {
-            max: MAX_LIMIT,
+            bounds: LIMIT,
             get: |settings| Some(settings.limit_request_fields as u64),
             set: |settings, value| {
                 settings.limit_request_fields = number(unless_zero(value).unwrap_or(MAX_FIELDS).min(MAX_FIELDS));
@@ -55,7 +61,7 @@ bound of the read buffer holds.",
         // gunicorn's flag has the underscore.
         flags: Flags::long(&["limit-request-field_size", "limit-request-field-size"], "BYTES"),
         field: Field::Number {
-            max: MAX_LIMIT,
+            bounds: LIMIT,
             get: |settings| Some(settings.limit_request_field_size.map_or(0, |bytes| bytes as u64)),
             set: |settings, value| settings.limit_request_field_size = unless_zero(value).map(number),
         },
@@ -65,5 +71,85 @@ bound of the read buffer holds.",
         doc: "The longest header field, in bytes.
 
 It counts the field's name and its value. With 0 only the bound of the read buffer holds.",
+    },
+    Setting {
+        name: "limit_request_body",
+        section: Section::Security,
+        flags: Flags::long(&["limit-request-body"], "BYTES"),
+        field: Field::Number {
+            bounds: Bounds::COUNT,
+            get: |settings| Some(settings.limit_request_body.unwrap_or(0)),
+            set: |settings, value| settings.limit_request_body = unless_zero(value),
+        },
+        default: Some("1073741824"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The longest body of a request, in bytes.
+
+A longer one is refused with 413, before it is read when its length is told in advance. With 0 there is no bound.",
+    },
+    Setting {
+        name: "client_header_timeout",
+        section: Section::Security,
+        flags: Flags::long(&["client-header-timeout"], "SECONDS"),
+        field: Field::Number {
+            bounds: PATIENCE,
+            get: |settings| Some(settings.client_header_timeout.as_secs()),
+            set: |settings, value| settings.client_header_timeout = Duration::from_secs(value),
+        },
+        default: Some("30"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Seconds that a client has for the head of a request.
+
+They count from the head's first byte to its last. A new connection may be silent for as long.",
+    },
+    Setting {
+        name: "client_body_timeout",
+        section: Section::Security,
+        flags: Flags::long(&["client-body-timeout"], "SECONDS"),
+        field: Field::Number {
+            bounds: PATIENCE,
+            get: |settings| Some(settings.client_body_timeout.as_secs()),
+            set: |settings, value| settings.client_body_timeout = Duration::from_secs(value),
+        },
+        default: Some("30"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Seconds that a client may pause within the body of a request.
+
+A longer pause is answered with 408.",
+    },
+    Setting {
+        name: "client_body_min_rate",
+        section: Section::Security,
+        flags: Flags::long(&["client-body-min-rate"], "BYTES"),
+        field: Field::Number {
+            bounds: Bounds::COUNT,
+            get: |settings| Some(settings.client_body_min_rate.unwrap_or(0)),
+            set: |settings, value| settings.client_body_min_rate = unless_zero(value),
+        },
+        default: Some("240"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The average rate that the body of a request must keep, in bytes per second.
+
+It is looked at once `client_body_timeout` is over. A slower client is answered with 408. With 0 any rate will do.",
+    },
+    Setting {
+        name: "client_send_timeout",
+        section: Section::Security,
+        flags: Flags::long(&["client-send-timeout"], "SECONDS"),
+        field: Field::Number {
+            bounds: PATIENCE,
+            get: |settings| Some(settings.client_send_timeout.as_secs()),
+            set: |settings, value| settings.client_send_timeout = Duration::from_secs(value),
+        },
+        default: Some("30"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Seconds that a client may pause while it takes the response.
+
+After a longer pause the connection is closed.",
     },
 ];

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::bounds::Bounds;
 use super::super::field::{Field, Refusal};
 use super::super::paths::absolute;
-use super::super::setting::{Flags, Reload, Section, Setting};
+use super::super::setting::{Flags, Reload, Section, Setting, Variable};
 use super::super::{Resolve, Settings};
 
 pub(super) const ROWS: &[Setting] = &[
@@ -22,6 +23,18 @@ pub(super) const ROWS: &[Setting] = &[
         doc: "Load the application before the workers are forked.
 
 Workers then share the memory that it takes, and start at once. A reload loads it anew.",
+    },
+    Setting {
+        name: "sendfile",
+        section: Section::ServerMechanics,
+        flags: Flags::long(&["no-sendfile"], "").alone("false"),
+        field: Field::Switch { get: |settings| settings.sendfile, set: |settings, value| settings.sendfile = value },
+        default: Some("true"),
+        variable: Some(Variable { name: "SENDFILE", read: |text| Some(is_yes(text).to_string()) }),
+        reload: Reload::RespawnWorkers,
+        doc: "Whether files are sent by sendfile(2); the flag turns that off.
+
+So does the variable, unless it is `y`, `1`, `yes` or `true`.",
     },
     Setting {
         name: "reuse_port",
@@ -151,15 +164,74 @@ The last is searched first.",
 
 It applies to Unix sockets too. Write it in octal with a leading 0 (`022`, `0o22`); `22` is a decimal number.",
     },
+    Setting {
+        name: "tmp_upload_dir",
+        section: Section::ServerMechanics,
+        flags: Flags::NONE,
+        field: Field::Text {
+            allowed: "a directory that exists",
+            get: |settings| settings.tmp_upload_dir.as_ref().map(|path| path.display().to_string()),
+            set: |settings, value, host| {
+                let path = value.filter(|path| !path.is_empty());
+                settings.tmp_upload_dir = path.map(|path| directory(&settings.chdir, path, host)).transpose()?;
+                Ok(())
+            },
+        },
+        default: None,
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The directory of the files that hold requests and responses.
+
+The files have no name. It is the system's directory for temporary files when not set.",
+    },
+    Setting {
+        name: "buffer_memory",
+        section: Section::ServerMechanics,
+        flags: Flags::long(&["buffer-memory"], "BYTES"),
+        field: Field::Number {
+            bounds: Bounds::COUNT.at_least(1 << 20, "less than 1 MiB would not hold what is read and written at once"),
+            get: |settings| Some(settings.buffer_memory),
+            set: |settings, value| settings.buffer_memory = value,
+        },
+        default: Some("67108864"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The most memory for requests and responses in one worker, in bytes.
+
+What is beyond goes to files in `tmp_upload_dir`.",
+    },
+    Setting {
+        name: "buffer_disk",
+        section: Section::ServerMechanics,
+        flags: Flags::long(&["buffer-disk"], "BYTES"),
+        field: Field::Number {
+            bounds: Bounds::COUNT,
+            get: |settings| Some(settings.buffer_disk),
+            set: |settings, value| settings.buffer_disk = value,
+        },
+        default: Some("1073741824"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The most bytes in files for requests and responses in one worker.
+
+Beyond it request bodies are refused with 503, and responses wait for their clients.",
+    },
 ];
 
 fn set_chdir(settings: &mut Settings, value: Option<&str>, host: &dyn Resolve) -> Result<(), Refusal> {
-    let path = absolute(&host.current_dir(), Path::new(value.ok_or(Refusal::PLAIN)?));
-    if !host.is_dir(&path) {
-        return Err(Refusal::hint(format!("{} is none", path.display())));
-    }
-    settings.chdir = path;
+    settings.chdir = directory(&host.current_dir(), value.ok_or(Refusal::PLAIN)?, host)?;
     Ok(())
+}
+
+/// The path of a directory that exists, as seen from `base`.
+fn directory(base: &Path, text: &str, host: &dyn Resolve) -> Result<PathBuf, Refusal> {
+    let path = absolute(base, Path::new(text));
+    if host.is_dir(&path) { Ok(path) } else { Err(Refusal::hint(format!("{} is none", path.display()))) }
+}
+
+/// Whether gunicorn takes the content of `SENDFILE` for a yes.
+fn is_yes(text: &str) -> bool {
+    ["y", "1", "yes", "true"].iter().any(|yes| text.eq_ignore_ascii_case(yes))
 }
 
 fn directories(text: &str) -> impl Iterator<Item = PathBuf> {

@@ -1,9 +1,10 @@
 //! The listening sockets.
 
 use super::super::bind;
+use super::super::bounds::Bounds;
 use super::super::field::Field;
 use super::super::narrow::number;
-use super::super::setting::{Flags, Reload, Section, Setting, Variable};
+use super::super::setting::{Flags, Reload, Section, Setting, Variable, unless_empty};
 
 pub(super) const ROWS: &[Setting] = &[
     Setting {
@@ -22,7 +23,10 @@ pub(super) const ROWS: &[Setting] = &[
             },
         },
         default: Some("127.0.0.1:8000"),
-        variable: Some(Variable { name: "PORT", prefix: "0.0.0.0:" }),
+        variable: Some(Variable {
+            name: "PORT",
+            read: |port| unless_empty(port).map(|port| format!("0.0.0.0:{port}")),
+        }),
         reload: Reload::Rebind,
         doc: "Address to listen on; may be repeated.
 
@@ -35,7 +39,7 @@ none is given; port 0 lets the kernel choose. Several addresses may also stand i
         flags: Flags::long(&["backlog"], "INT"),
         field: Field::Number {
             // listen(2) takes an int.
-            max: i32::MAX as u64,
+            bounds: Bounds::up_to(i32::MAX as u64),
             get: |settings| Some(settings.backlog.into()),
             set: |settings, value| settings.backlog = number(value),
         },

@@ -2,19 +2,14 @@
 
 use std::time::Duration;
 
+use super::super::bounds::Bounds;
 use super::super::field::{Field, Refusal};
 use super::super::narrow::{number, seconds, unless_zero};
-use super::super::setting::{Flags, Reload, Section, Setting, Variable};
+use super::super::setting::{Flags, Reload, Section, Setting, Variable, unless_empty};
 use super::super::worker_kind;
 
 /// The most workers: more would not help any machine, and each has a slot in the scoreboard.
 const MAX_WORKERS: u64 = 2048;
-
-/// The longest time, in seconds: 68 years, what fits an `int` as for gunicorn's own arithmetic.
-const MAX_SECONDS: u64 = i32::MAX as u64;
-
-/// The highest count of requests: what fits the integers of every config format.
-const MAX_COUNT: u64 = i64::MAX as u64;
 
 pub(super) const ROWS: &[Setting] = &[
     Setting {
@@ -22,12 +17,12 @@ pub(super) const ROWS: &[Setting] = &[
         section: Section::WorkerProcesses,
         flags: Flags::short('w', &["workers"], "INT"),
         field: Field::Number {
-            max: MAX_WORKERS,
+            bounds: Bounds::up_to(MAX_WORKERS),
             get: |settings| Some(settings.workers.into()),
             set: |settings, value| settings.workers = number(value),
         },
         default: Some("1"),
-        variable: Some(Variable { name: "WEB_CONCURRENCY", prefix: "" }),
+        variable: Some(Variable { name: "WEB_CONCURRENCY", read: unless_empty }),
         reload: Reload::Live,
         doc: "The number of workers.
 
@@ -53,11 +48,27 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
 `sync` handles one request at a time.",
     },
     Setting {
+        name: "worker_connections",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["worker-connections"], "INT"),
+        field: Field::Number {
+            bounds: Bounds::up_to(i32::MAX as u64).at_least(1, "with 0 nobody would be served"),
+            get: |settings| Some(settings.worker_connections as u64),
+            set: |settings, value| settings.worker_connections = number(value),
+        },
+        default: Some("1000"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The most connections that one worker holds.
+
+When there are more, the one that has been idle for the longest time gives way.",
+    },
+    Setting {
         name: "max_requests",
         section: Section::WorkerProcesses,
         flags: Flags::long(&["max-requests"], "INT"),
         field: Field::Number {
-            max: MAX_COUNT,
+            bounds: Bounds::COUNT,
             get: |settings| Some(settings.max_requests.unwrap_or(0)),
             set: |settings, value| settings.max_requests = unless_zero(value),
         },
@@ -73,7 +84,7 @@ It bounds the harm that an application's memory leak can do. With 0 no worker is
         section: Section::WorkerProcesses,
         flags: Flags::long(&["max-requests-jitter"], "INT"),
         field: Field::Number {
-            max: MAX_COUNT,
+            bounds: Bounds::COUNT,
             get: |settings| Some(settings.max_requests_jitter),
             set: |settings, value| settings.max_requests_jitter = value,
         },
@@ -89,7 +100,7 @@ Each worker draws its own number from 0 to this, so that the workers are not all
         section: Section::WorkerProcesses,
         flags: Flags::short('t', &["timeout"], "SECONDS"),
         field: Field::Number {
-            max: MAX_SECONDS,
+            bounds: Bounds::SECONDS,
             get: |settings| Some(settings.timeout.map_or(0, |time| time.as_secs())),
             set: |settings, value| settings.timeout = seconds(value),
         },
@@ -106,7 +117,7 @@ worker is killed.",
         section: Section::WorkerProcesses,
         flags: Flags::long(&["graceful-timeout"], "SECONDS"),
         field: Field::Number {
-            max: MAX_SECONDS,
+            bounds: Bounds::SECONDS,
             get: |settings| Some(settings.graceful_timeout.as_secs()),
             set: |settings, value| settings.graceful_timeout = Duration::from_secs(value),
         },
@@ -120,9 +131,10 @@ A worker that still handles requests after them is killed.",
     Setting {
         name: "keepalive",
         section: Section::WorkerProcesses,
-        flags: Flags::long(&["keep-alive"], "SECONDS"),
+        // The second must not be taken for an abbreviation of `--keepalive-requests`.
+        flags: Flags::long(&["keep-alive", "keepalive"], "SECONDS"),
         field: Field::Number {
-            max: MAX_SECONDS,
+            bounds: Bounds::SECONDS,
             get: |settings| settings.keepalive.map(|time| time.as_secs()),
             set: |settings, value| settings.keepalive = Some(Duration::from_secs(value)),
         },
@@ -133,5 +145,21 @@ A worker that still handles requests after them is killed.",
 
 When it is not set, the sync kind closes each connection after the response, as gunicorn's does. With 0 connections are
 always closed.",
+    },
+    Setting {
+        name: "keepalive_requests",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["keepalive-requests"], "INT"),
+        field: Field::Number {
+            bounds: Bounds::COUNT,
+            get: |settings| Some(settings.keepalive_requests.unwrap_or(0)),
+            set: |settings, value| settings.keepalive_requests = unless_zero(value),
+        },
+        default: Some("10000"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The most requests of one connection.
+
+It is closed after the response to the last of them. With 0 there is no bound.",
     },
 ];

@@ -6,6 +6,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::http::{ForwardedClient, HeaderMap, Network, Networks, ProxyProtocol};
+
+fn networks(texts: &[&str]) -> Networks {
+    Networks::Of(texts.iter().map(|text| Network::parse(text).unwrap()).collect())
+}
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+}
 
 #[test]
 fn nothing_given_gives_gunicorns_defaults() {
@@ -38,6 +47,34 @@ fn nothing_given_gives_gunicorns_defaults() {
         limit_request_line: Some(4094),
         limit_request_fields: 100,
         limit_request_field_size: Some(8190),
+        limit_request_body: Some(1 << 30),
+        client_header_timeout: Duration::from_secs(30),
+        client_body_timeout: Duration::from_secs(30),
+        client_body_min_rate: Some(240),
+        client_send_timeout: Duration::from_secs(30),
+        keepalive_requests: Some(10_000),
+        worker_connections: 1000,
+        buffer_memory: 64 << 20,
+        buffer_disk: 1 << 30,
+        tmp_upload_dir: None,
+        sendfile: true,
+        permit_obsolete_folding: false,
+        strip_header_spaces: false,
+        permit_unconventional_http_method: false,
+        permit_unconventional_http_version: false,
+        casefold_http_method: false,
+        header_map: HeaderMap::Drop,
+        forwarded_allow_ips: networks(&["127.0.0.1", "::1"]),
+        secure_scheme_headers: texts(&[
+            ("X-FORWARDED-PROTOCOL", "ssl"),
+            ("X-FORWARDED-PROTO", "https"),
+            ("X-FORWARDED-SSL", "on"),
+        ]),
+        forwarder_headers: vec!["SCRIPT_NAME".into(), "PATH_INFO".into()],
+        forwarded_client: ForwardedClient::Off,
+        proxy_protocol: ProxyProtocol::Off,
+        proxy_allow_ips: networks(&["127.0.0.1", "::1"]),
+        root_path: String::new(),
         reuse_port: false,
         python: None,
     };
@@ -99,12 +136,14 @@ fn an_environment_that_is_overridden_is_not_checked() {
 fn zero_means_no_limit() {
     let settings = config(json!({
         "timeout": 0, "max_requests": 0, "keepalive": 0, "limit_request_line": 0, "limit_request_fields": 0,
-        "limit_request_field_size": 0,
+        "limit_request_field_size": 0, "limit_request_body": 0, "client_body_min_rate": 0, "keepalive_requests": 0,
     }));
     assert_eq!((settings.timeout, settings.max_requests, settings.keepalive), (None, None, Some(Duration::ZERO)));
     assert_eq!(settings.limit_request_line, None);
     assert_eq!(settings.limit_request_fields, 32_768);
     assert_eq!(settings.limit_request_field_size, None);
+    assert_eq!((settings.limit_request_body, settings.client_body_min_rate), (None, None));
+    assert_eq!(settings.keepalive_requests, None);
 }
 
 #[test]
@@ -174,4 +213,86 @@ fn settings_survive_the_way_to_the_zygote() {
     let settings = arguments(&["-b", "unix:/x", "-t0", "--access-logfile=-", "a:b"]);
     let json = serde_json::to_string(&settings).unwrap();
     assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+}
+
+#[test]
+fn trusted_proxies_come_from_the_environment_too() {
+    let settings = |environment, python| Reading { environment, python, ..Reading::default() }.settings();
+    let trusted = |environment, python| settings(environment, python).forwarded_allow_ips;
+    assert_eq!(trusted(&["FORWARDED_ALLOW_IPS=*"], None), Networks::All);
+    assert_eq!(trusted(&["FORWARDED_ALLOW_IPS=10.0.0.0/8, ::1"], None), networks(&["10.0.0.0/8", "::1"]));
+    assert_eq!(trusted(&["FORWARDED_ALLOW_IPS="], None), Networks::NONE);
+    assert_eq!(trusted(&["FORWARDED_ALLOW_IPS=*"], Some(json!({ "forwarded_allow_ips": "::1" }))), networks(&["::1"]));
+    assert_eq!(arguments(&["--proxy-allow-from=10.0.0.0/255.0.0.0"]).proxy_allow_ips, networks(&["10.0.0.0/8"]));
+    assert_eq!(config(json!({ "proxy_allow_ips": null })).proxy_allow_ips, Networks::NONE);
+}
+
+#[test]
+fn the_proxy_protocol_is_named_or_switched_on() {
+    let seen = |flags| arguments(flags).proxy_protocol;
+    assert_eq!(seen(&["--proxy-protocol"]), ProxyProtocol::Auto);
+    assert_eq!(seen(&["--proxy-protocol", "-w2", "a:b"]), ProxyProtocol::Auto);
+    assert_eq!(seen(&["a:b", "--proxy-protocol", "V1"]), ProxyProtocol::V1);
+    assert_eq!(seen(&["--proxy-protocol=v2", "a:b"]), ProxyProtocol::V2);
+    assert_eq!(seen(&["--proxy-protocol=false"]), ProxyProtocol::Off);
+    assert_eq!(config(json!({ "proxy_protocol": true })).proxy_protocol, ProxyProtocol::Auto);
+    assert_eq!(config(json!({ "proxy_protocol": null })).proxy_protocol, ProxyProtocol::Off);
+    let toml = Reading { toml: Some("proxy_protocol = true"), ..Reading::default() };
+    assert_eq!(toml.settings().proxy_protocol, ProxyProtocol::Auto);
+}
+
+#[test]
+fn what_proxies_tell_is_set_by_words_and_names() {
+    let settings =
+        arguments(&["--header-map=Refuse", "--forwarder-headers=script_name, Remote_User", "--root-path=/a"]);
+    assert_eq!((settings.header_map, settings.root_path.as_str()), (HeaderMap::Refuse, "/a"));
+    assert_eq!(settings.forwarder_headers, ["SCRIPT_NAME", "REMOTE_USER"]);
+    assert_eq!(arguments(&["--forwarded-client=X-Forwarded-For"]).forwarded_client, ForwardedClient::XForwardedFor);
+    assert_eq!(config(json!({ "forwarder_headers": "*" })).forwarder_headers, ["*"]);
+    assert_eq!(config(json!({ "forwarder_headers": "", "root_path": null })).forwarder_headers, [""; 0]);
+}
+
+#[test]
+fn scheme_headers_are_a_dictionary_or_a_table() {
+    let expected = texts(&[("X-SCHEME", "https"), ("X-TLS", "1")]);
+    let python = json!({ "secure_scheme_headers": { "X-Scheme": "https", "X-TLS": "1" } });
+    assert_eq!(config(python).secure_scheme_headers, expected);
+    let toml = "workers = 2\n[secure_scheme_headers]\nx-scheme = 'https'\nX-TLS = '1'\n";
+    assert_eq!(Reading { toml: Some(toml), ..Reading::default() }.settings().secure_scheme_headers, expected);
+    assert_eq!(config(json!({ "secure_scheme_headers": {} })).secure_scheme_headers, texts(&[]));
+}
+
+#[test]
+fn sendfile_is_on_unless_it_is_turned_off() {
+    fn seen(environment: &[&str], python: Option<Value>, arguments: &[&str]) -> bool {
+        Reading { environment, python, arguments, ..Reading::default() }.settings().sendfile
+    }
+    assert!(!seen(&[], None, &["--no-sendfile"]));
+    for (variable, on) in [
+        ("SENDFILE=y", true),
+        ("SENDFILE=1", true),
+        ("SENDFILE=Yes", true),
+        ("SENDFILE=TRUE", true),
+        ("SENDFILE=on", false),
+        ("SENDFILE=0", false),
+        ("SENDFILE=", false),
+    ] {
+        assert_eq!(seen(&[variable], None, &[]), on, "{variable}");
+    }
+    let python = |value| Some(json!({ "sendfile": value }));
+    assert!(!seen(&["SENDFILE=1"], python(json!(false)), &[]));
+    assert!(seen(&["SENDFILE=0"], python(json!(true)), &[]));
+    assert!(!seen(&["SENDFILE=0"], python(json!(null)), &[]));
+    assert!(seen(&[], python(json!(null)), &[]));
+    assert!(!seen(&["SENDFILE=1"], python(json!(true)), &["--no-sendfile"]));
+}
+
+#[test]
+fn the_directory_of_uploads_is_relative_to_chdir_wherever_that_is_given() {
+    let python = json!({ "tmp_upload_dir": "site" });
+    let reading = |arguments| Reading { python: Some(python.clone()), arguments, ..Reading::default() };
+    assert_eq!(reading(&[]).settings().tmp_upload_dir.as_deref(), Some(Path::new("/srv/app/site")));
+    assert_eq!(reading(&["--chdir=.."]).errors().len(), 1);
+    assert_eq!(config(json!({ "tmp_upload_dir": "app", "chdir": ".." })).tmp_upload_dir, Some("/srv/app".into()));
+    assert_eq!(config(json!({ "tmp_upload_dir": "" })).tmp_upload_dir, None);
 }

@@ -37,6 +37,58 @@ fn a_bad_value_is_refused_with_all_that_helps() {
 }
 
 #[test]
+fn a_number_below_its_bound_is_refused_with_what_it_would_do() {
+    for (given, message) in [
+        (
+            "--client-header-timeout=0",
+            "invalid client_header_timeout: '0' (command line) must be a whole number from 1 to 2147483647; with 0 a \
+             silent client could hold a connection for ever",
+        ),
+        (
+            "--worker-connections=0",
+            "invalid worker_connections: '0' (command line) must be a whole number from 1 to 2147483647; with 0 nobody \
+             would be served",
+        ),
+        (
+            "--buffer-memory=1024",
+            "invalid buffer_memory: '1024' (command line) must be a whole number from 1048576 to 9223372036854775807; \
+             less than 1 MiB would not hold what is read and written at once",
+        ),
+    ] {
+        assert_eq!(refused(&[given]), [message]);
+    }
+    assert_eq!(refused(&["--client-body-timeout=0", "--client-send-timeout=0"]).len(), 2);
+}
+
+#[test]
+fn what_concerns_proxies_is_refused_with_all_that_helps() {
+    assert_eq!(
+        refused(&["--forwarded-allow-ips=10.0.0.1/8"]),
+        ["invalid forwarded_allow_ips: '10.0.0.1/8' (command line) must be IP addresses and networks \
+             (ADDRESS/PREFIX) separated by commas, or *; 10.0.0.1/8 has bits set behind its prefix: is 10.0.0.0/8 meant?"]
+    );
+    assert_eq!(
+        refused(&["--proxy-protocol", "a:b"]),
+        ["invalid proxy_protocol: 'a:b' (command line) must be off, v1, v2 or auto"]
+    );
+    assert_eq!(
+        refused(&["--header-map=keep"]),
+        ["invalid header_map: 'keep' (command line) must be drop, refuse or dangerous"]
+    );
+    let python = json!({ "secure_scheme_headers": { "X-A": "1", "x-a": "2" } });
+    assert_eq!(
+        Reading { python: Some(python), ..Reading::default() }.errors(),
+        ["invalid secure_scheme_headers: {'X-A': '1', 'x-a': '2'} (/srv/app/gunicorn.conf.py) must be texts by \
+             names of header fields; X-A has two values"]
+    );
+    assert_eq!(
+        Reading { toml: Some("secure_scheme_headers = 'X-A'"), ..Reading::default() }.errors(),
+        ["invalid secure_scheme_headers: 'X-A' (/srv/app/gunicorn.toml line 1) must be texts by names of header \
+             fields"]
+    );
+}
+
+#[test]
 fn a_bad_argument_is_refused_with_all_that_helps() {
     for (given, message) in [
         (["--wrokers", "4"], "unknown option --wrokers (command line); did you mean --workers?"),
@@ -85,7 +137,7 @@ fn arguments_without_a_meaning_are_named() {
 #[test]
 fn a_python_config_is_warned_of_what_it_probably_did_not_mean() {
     let python = json!({
-        "worker": 4, "time_out": 5, "preload": true, "threads": 2, "spew": false, "sendfile": null, "config": "x",
+        "worker": 4, "time_out": 5, "preload": true, "threads": 2, "spew": false, "statsd_host": null, "config": "x",
         "python": "python3", "check_config": true, "on_starting": { "repr": "<function on_starting>" },
         "timeouts": { "repr": "<module 'timeouts'>" }, "__file__": "x", "_workers": 3, "name": "x", "cores": 4,
         "default_proc_name": "x", "bind_host": "x",
@@ -154,11 +206,17 @@ fn the_configuration_is_printed_with_its_origins() {
     };
     let printed = reading.read().unwrap().print_config();
     let line = |name: &str| printed.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
-    assert_eq!(line("workers"), "workers                  = 2  (environment WEB_CONCURRENCY)");
-    assert_eq!(line("bind"), "bind                     = ['0.0.0.0:80', 'unix:/x']  (command line)");
-    assert_eq!(line("preload_app"), "preload_app              = True  (/srv/app/gunicorn.conf.py)");
-    assert_eq!(line("pidfile"), "pidfile                  = None  (default)");
-    assert_eq!(line("wsgi_app"), "wsgi_app                 = a:b  (command line)");
-    assert_eq!(line("config"), "config                   = /srv/app/gunicorn.conf.py  (default)");
+    assert_eq!(line("workers"), "workers                            = 2  (environment WEB_CONCURRENCY)");
+    assert_eq!(line("bind"), "bind                               = ['0.0.0.0:80', 'unix:/x']  (command line)");
+    assert_eq!(line("preload_app"), "preload_app                        = True  (/srv/app/gunicorn.conf.py)");
+    assert_eq!(line("pidfile"), "pidfile                            = None  (default)");
+    assert_eq!(line("wsgi_app"), "wsgi_app                           = a:b  (command line)");
+    assert_eq!(line("config"), "config                             = /srv/app/gunicorn.conf.py  (default)");
+    assert_eq!(line("forwarded_allow_ips"), "forwarded_allow_ips                = ['127.0.0.1', '::1']  (default)");
+    assert_eq!(
+        line("secure_scheme_headers"),
+        "secure_scheme_headers              = {'X-FORWARDED-PROTO': 'https', 'X-FORWARDED-PROTOCOL': 'ssl', \
+         'X-FORWARDED-SSL': 'on'}  (default)"
+    );
     assert_eq!(printed.lines().count(), all().count());
 }
