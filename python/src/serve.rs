@@ -8,7 +8,7 @@ use crate::boot::Worker;
 use crate::signals::CONTROL;
 use crate::wsgi::{WsgiApp, WsgiConfig};
 use crate::zygote;
-use gunicorn::http::Limits;
+use gunicorn::http::{Acceptance, Forwarding, Leniency, Limits};
 use gunicorn::log;
 use gunicorn::log::access::ExchangeLog;
 use gunicorn::net::{Address, Listener};
@@ -40,6 +40,8 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
         multiprocess: settings.workers > 1,
         multithread: false,
         errors_to_log: settings.errorlog != LogTarget::Standard,
+        sendfile: settings.sendfile,
+        root_path: settings.root_path.clone(),
         listeners,
     };
     let app = match WsgiApp::new(py, app, &config) {
@@ -59,20 +61,49 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
 }
 
 fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<ReactorConfig> {
-    let (line, field_size) = (settings.limit_request_line, settings.limit_request_field_size);
     let heartbeat = settings.timeout.map(|timeout| Heartbeat { slot: cells, timeout });
     let defaults = ReactorConfig::default();
     // A client that takes nothing is to be given up before the master gives up the worker.
-    let write_timeout =
-        settings.timeout.map_or(defaults.write_timeout, |timeout| defaults.write_timeout.min(timeout / 2));
+    let write_timeout = settings.client_send_timeout;
+    let write_timeout = settings.timeout.map_or(write_timeout, |timeout| write_timeout.min(timeout / 2));
     Ok(ReactorConfig {
-        acceptance: Limits::of_head(line, settings.limit_request_fields, field_size, LONGEST_HEAD).into(),
+        acceptance: acceptance(settings),
+        forwarding: forwarding(settings),
+        proxy_protocol: settings.proxy_protocol,
+        proxy_allowed: settings.proxy_allow_ips.clone(),
         keepalive: settings.keepalive,
+        keepalive_requests: settings.keepalive_requests,
+        head_timeout: settings.client_header_timeout,
+        body_timeout: settings.client_body_timeout,
+        body_min_rate: settings.client_body_min_rate,
         write_timeout,
-        max_connections: ReactorConfig::connections_within(limits::open_files()?),
+        max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),
+        temp_dir: settings.tmp_upload_dir.clone().unwrap_or(defaults.temp_dir),
         heartbeat,
-        ..defaults
     })
+}
+
+fn acceptance(settings: &Settings) -> Acceptance {
+    let (line, field_size) = (settings.limit_request_line, settings.limit_request_field_size);
+    let mut limits = Limits::of_head(line, settings.limit_request_fields, field_size, LONGEST_HEAD);
+    limits.body = settings.limit_request_body;
+    let leniency = Leniency {
+        obsolete_folding: settings.permit_obsolete_folding,
+        header_spaces: settings.strip_header_spaces,
+        unconventional_method: settings.permit_unconventional_http_method,
+        unconventional_version: settings.permit_unconventional_http_version,
+        casefold_method: settings.casefold_http_method,
+    };
+    Acceptance { limits, leniency }
+}
+
+fn forwarding(settings: &Settings) -> Forwarding {
+    let schemes = settings.secure_scheme_headers.iter();
+    Forwarding::new(settings.forwarded_allow_ips.clone())
+        .secure_scheme_headers(schemes.map(|(name, secure)| (name.as_str(), secure.as_str())))
+        .forwarder_headers(settings.forwarder_headers.iter().map(String::as_str))
+        .header_map(settings.header_map)
+        .client(settings.forwarded_client)
 }
 
 fn broken(why: &str) -> i32 {

@@ -9,11 +9,12 @@ use super::response::{Response, body_part};
 /// Parts of a list that together have at most this many bytes leave as one.
 const JOINED: usize = 64 * 1024;
 
-/// Sends the iterable, ends the response, and closes the iterable whatever happened before.
+/// Sends the iterable, a file by the kernel if `sendfile` allows it, ends the response, and closes the iterable whatever
+/// happened before.
 ///
 /// # Errors
 /// What the application raised, or did wrong; `BrokenPipeError` when the client has gone.
-pub(super) fn send(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn send(response: &Response, iterable: &Bound<'_, PyAny>, sendfile: bool) -> PyResult<()> {
     let py = iterable.py();
     // Neither a list nor a tuple has a close method.
     if let Ok(list) = iterable.cast_exact::<PyList>() {
@@ -25,7 +26,7 @@ pub(super) fn send(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult
     if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
         return send_parts(py, response, &tuple.iter().collect::<Vec<_>>());
     }
-    match (send_iterable(response, iterable), close(iterable)) {
+    match (send_iterable(response, iterable, sendfile), close(iterable)) {
         (sent, Ok(())) => sent,
         (Ok(()), Err(error)) => Err(error),
         (Err(first), Err(second)) => {
@@ -48,9 +49,10 @@ fn send_parts(py: Python<'_>, response: &Response, parts: &[Bound<'_, PyAny>]) -
     response.finish(None)
 }
 
-fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>, sendfile: bool) -> PyResult<()> {
     let py = iterable.py();
-    if let Ok(file) = iterable.cast::<FileWrapper>()
+    if sendfile
+        && let Ok(file) = iterable.cast::<FileWrapper>()
         && file.get().send(py, response)?
     {
         return response.finish(None);

@@ -15,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::WsgiConfig;
 use super::kit::Kit;
 use super::names::{Names, Role, variable};
 use crate::ffi;
@@ -54,7 +55,10 @@ impl EnvironError {
 pub(super) struct Environs {
     listeners: Vec<Listener>,
     names: Names,
+    /// `SCRIPT_NAME` of the environment: each request is below it.
     script_name: Vec<u8>,
+    /// `root_path`: where the application is mounted; a proxy may have taken it off the path already.
+    root_path: Vec<u8>,
     last_client: Mutex<Option<(IpAddr, Py<PyString>)>>,
 }
 
@@ -73,13 +77,16 @@ impl Environs {
     ///
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
-    pub(super) fn new(py: Python<'_>, listeners: &[Address], base: &Bound<'_, PyDict>) -> PyResult<Self> {
+    pub(super) fn new(py: Python<'_>, config: &WsgiConfig, base: &Bound<'_, PyDict>) -> PyResult<Self> {
         let script_name =
             py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?.extract::<String>()?;
-        base.set_item(intern!(py, "SCRIPT_NAME"), &script_name)?;
-        let listeners = listeners.iter().map(|address| Listener::new(py, address, base)).collect::<PyResult<_>>()?;
+        let mount = if script_name.is_empty() { &config.root_path } else { &script_name };
+        base.set_item(intern!(py, "SCRIPT_NAME"), mount)?;
+        let listeners =
+            config.listeners.iter().map(|address| Listener::new(py, address, base)).collect::<PyResult<_>>()?;
         let names = Names::new(py)?;
-        Ok(Self { listeners, names, script_name: script_name.into_bytes(), last_client: Mutex::new(None) })
+        let root_path = if script_name.is_empty() { config.root_path.clone().into_bytes() } else { Vec::new() };
+        Ok(Self { listeners, names, script_name: script_name.into_bytes(), root_path, last_client: Mutex::new(None) })
     }
 
     /// The environ of the exchange's request, with the objects of `kit` in it.
@@ -157,7 +164,9 @@ impl Environs {
         let target = Target::divide(head.target());
         let raw_uri = ffi::latin1(py, head.target())?;
         let script_name = exchange.script_name().unwrap_or(&self.script_name);
-        let path = unquote(path_below(target.path, script_name)?);
+        let path = path_below(target.path, script_name)?;
+        let path = if script_name.is_empty() { below_root(path, &self.root_path) } else { path };
+        let path = unquote(path);
         match *path == *head.target() {
             true => environ.set_item(intern!(py, "PATH_INFO"), &raw_uri)?,
             false => environ.set_item(intern!(py, "PATH_INFO"), ffi::latin1(py, &path)?)?,
@@ -268,6 +277,11 @@ fn set_server(environ: &Bound<'_, PyDict>, host: &[u8], is_https: bool) -> PyRes
 fn path_below<'a>(path: &'a [u8], script_name: &[u8]) -> Result<&'a [u8], EnvironError> {
     path.strip_prefix(script_name)
         .ok_or_else(|| EnvironError::ScriptName { path: path.to_vec(), script_name: script_name.to_vec() })
+}
+
+/// The part of the path below the root, if it is not already below it.
+fn below_root<'a>(path: &'a [u8], root: &[u8]) -> &'a [u8] {
+    path.strip_prefix(root).filter(|rest| rest.first().is_none_or(|&byte| byte == b'/')).unwrap_or(path)
 }
 
 /// The number in decimal digits.

@@ -64,6 +64,10 @@ pub(crate) struct WsgiConfig {
     pub(crate) multithread: bool,
     /// Whether the error log is a file, to which `wsgi.errors` is then added; else it is `sys.stderr`.
     pub(crate) errors_to_log: bool,
+    /// Whether files are sent by the kernel.
+    pub(crate) sendfile: bool,
+    /// Where the application is mounted, unless `SCRIPT_NAME` says otherwise.
+    pub(crate) root_path: String,
     /// What the listeners are bound to.
     pub(crate) listeners: Vec<Address>,
 }
@@ -74,6 +78,7 @@ pub(crate) struct WsgiApp {
     callable: Py<PyAny>,
     environs: Environs,
     errors: Py<ErrorStream>,
+    sendfile: bool,
     /// Objects that wait for a request: as many as there have been requests at one time.
     kits: Mutex<Vec<Kit>>,
 }
@@ -94,8 +99,8 @@ impl WsgiApp {
         base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         note_forks(py)?;
-        let environs = Environs::new(py, &config.listeners, &base)?;
-        Ok(Self { callable, environs, errors, kits: Mutex::new(Vec::new()) })
+        let environs = Environs::new(py, config, &base)?;
+        Ok(Self { callable, environs, errors, sendfile: config.sendfile, kits: Mutex::new(Vec::new()) })
     }
 
     fn serve(&self, py: Python<'_>, mut exchange: Box<Exchange>) -> Box<Exchange> {
@@ -128,7 +133,7 @@ impl WsgiApp {
     /// Calls the application and sends what it returns. Drops its environ, so that the kit can be used again.
     fn answer(&self, py: Python<'_>, kit: &Kit, environ: Bound<'_, PyDict>) -> PyResult<()> {
         let iterable = self.callable.bind(py).call1((environ, &kit.start_response))?;
-        body::send(kit.response.get(), &iterable)
+        body::send(kit.response.get(), &iterable, self.sendfile)
     }
 
     fn keep(&self, py: Python<'_>, kit: Kit) {

@@ -148,8 +148,8 @@ It is written as `forwarded_allow_ips` is. A client on a Unix socket may always 
         reload: Reload::RespawnWorkers,
         doc: "The path below which a proxy has mounted the application.
 
-It is the `root_path` of ASGI applications. For WSGI it has no effect, as in gunicorn: there the proxy sends
-`SCRIPT_NAME`, see `forwarder_headers`.",
+It becomes `SCRIPT_NAME`, unless the environment variable or a trusted proxy's field of that name tells another one. A
+proxy may have taken it off the path or left it there.",
     },
 ];
 
