@@ -1,4 +1,5 @@
-//! Why a message is refused: one rule each, with its status and the section of the RFC that it enforces.
+//! Why a message is refused: one rule each, with its status and the section of the RFC, or other
+//! specification, that it enforces.
 
 use std::fmt;
 
@@ -92,6 +93,10 @@ pub enum Rule {
     TrailerForbidden,
     /// The trailer section is longer than its bound.
     TrailersTooLong,
+    /// A header of the PROXY protocol that is not well-formed, or tells of a transport other than TCP.
+    ProxyHeader,
+    /// A header of the PROXY protocol from a peer that is not in `proxy_allow_ips`.
+    ProxyForbidden,
 }
 
 impl Rule {
@@ -140,6 +145,8 @@ impl Rule {
             Self::ChunkEnd => (400, "chunk-end (RFC 9112 7.1)"),
             Self::TrailerForbidden => (400, "trailer-forbidden (RFC 9110 6.5.1)"),
             Self::TrailersTooLong => (431, "trailer-length (RFC 6585 5)"),
+            Self::ProxyHeader => (400, "proxy-header (PROXY protocol 2)"),
+            Self::ProxyForbidden => (403, "proxy-forbidden (PROXY protocol 2)"),
         }
     }
 }
