@@ -13,8 +13,6 @@ pub enum Rule {
     BareLf,
     /// A CR that no LF follows.
     BareCr,
-    /// A PROXY protocol header from a peer that may not send one.
-    ProxyForbidden,
     /// The request line is not `method SP target SP version`.
     RequestLine,
     /// The request line is longer than `limit_request_line`.
@@ -105,7 +103,6 @@ impl Rule {
         match self {
             Self::BareLf => (400, "bare-lf (RFC 9112 2.2)"),
             Self::BareCr => (400, "bare-cr (RFC 9112 2.2)"),
-            Self::ProxyForbidden => (403, "proxy-forbidden (setting proxy_allow_ips)"),
             Self::RequestLine => (400, "request-line (RFC 9112 3)"),
             Self::RequestLineTooLong => (414, "request-line-length (RFC 9112 3)"),
             Self::Method => (400, "method (RFC 9110 9.1)"),

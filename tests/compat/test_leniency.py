@@ -37,8 +37,14 @@ def test_flag_takes_what_it_is_for(serve, flag):
     seen = environ(server, request)
     assert {key: seen[key] for key in expected} == expected
     for other, (refused, _) in FLAGS.items():
-        if other != flag:
-            assert environ(server, refused) in (400, 505), other
+        if other not in (flag, "--permit-unconventional-http-version"):
+            assert environ(server, refused) == 400, other
+
+
+def test_higher_minor_version(serve):
+    server = serve().start(workers=1)
+    status = documented(server.kind, "minor-version", gunicorn=200, ours=505)
+    assert server.exchange(VERSION).status == status
 
 
 def test_version_that_is_answered(serve):

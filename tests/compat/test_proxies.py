@@ -75,7 +75,7 @@ def test_untrusted_peer_contradicts_nobody(serve):
 
 def test_dangerous_map_and_the_mount_point(serve):
     server = serve("--forwarded-allow-ips", "10.0.0.1", "--header-map", "dangerous").start(workers=1)
-    seen = environ(server, [("SCRIPT_NAME", "/environ")], "/environ")
+    seen = environ(server, [("SCRIPT_NAME", "/environ")], "/environ/environ")
     assert seen["SCRIPT_NAME"] == documented(server.kind, "mount-point-of-trusted", gunicorn="/environ", ours="")
 
 
@@ -116,7 +116,7 @@ def test_proxy_protocol_flag_alone(serve):
 
 
 def test_proxy_header_in_small_pieces(serve):
-    server = serve("--proxy-protocol").start(workers=1)
+    server = serve("--proxy-protocol", "auto").start(workers=1)
     for header in (V1, v2()):
         with server.connect() as connection:
             for byte in header:
@@ -133,32 +133,34 @@ def test_proxy_header_of_a_forbidden_peer(serve):
 
 
 def test_bad_proxy_headers(serve):
-    server = serve("--proxy-protocol").start(workers=1)
+    server = serve("--proxy-protocol", "auto").start(workers=1)
     for header in (
         b"PROXY TCP4 192.0.2.7 198.51.100.1 5555\r\n", b"PROXY TCP4 192.0.2.7 ::1 5555 80\r\n",
         b"PROXY TCP4 192.0.2.7 198.51.100.1 65536 80\r\n", b"PROXY UDP4 192.0.2.7 198.51.100.1 1 2\r\n",
-        v2(command=2), v2(family=0x12), v2(addresses=b"short"), SIGNATURE + b"\x11\x11\0\0",
     ):
         environ(server, before=header, status=400)
+    status = documented(server.kind, "bad-binary-proxy-header", gunicorn=500, ours=400)
+    for header in (v2(command=2), v2(family=0x12), v2(addresses=b"short"), SIGNATURE + b"\x11\x11\0\0"):
+        environ(server, before=header, status=status)
 
 
 def test_proxy_that_speaks_for_itself(serve):
-    server = serve("--proxy-protocol").start(workers=1)
+    server = serve("--proxy-protocol", "auto").start(workers=1)
     seen = environ(server, before=v2(command=0, family=0, addresses=b""))
     expected = documented(server.kind, "proxy-without-address", gunicorn=None, ours="127.0.0.1")
     assert (seen["PROXY_PROTOCOL"], seen["REMOTE_ADDR"]) == ("LOCAL", expected)
 
 
 def test_proxy_of_unknown_transport(serve):
-    server = serve("--proxy-protocol").start(workers=1)
+    server = serve("--proxy-protocol", "auto").start(workers=1)
     environ(server, before=b"PROXY UNKNOWN\r\n", status=documented(
         server.kind, "proxy-unknown", gunicorn=400, ours=200))
 
 
 def test_proxied_client_is_in_the_access_log(serve):
-    server = serve("--proxy-protocol", "--access-logfile", "-", "--access-logformat", "from %(h)s").start(workers=1)
+    server = serve("--proxy-protocol", "auto", "--access-logfile", "-", "--access-logformat", "from %(h)s").start(workers=1)
     environ(server, before=V1)
-    eventually(lambda: "from 192.0.2.7" in server.output(), what="the line")
+    eventually(lambda: "from 192.0.2.7" in server.log("stdout"), what="the line")
 
 
 def test_root_path(serve):
