@@ -77,6 +77,13 @@ REFUSED_OTHERWISE = [
 ]
 
 
+def test_longest_body(server):
+    head = f"POST /unread HTTP/1.1\r\n{HOST}Expect: 100-continue\r\nContent-Length: {2 << 30}\r\n\r\n"
+    with server.connect() as connection:
+        status = connection.send(head).response().status
+    assert status == documented(server.kind, "body-limit", gunicorn=200, ours=413)
+
+
 @pytest.mark.parametrize("difference, request_, theirs, ours", REFUSED_OTHERWISE)
 def test_refused_on_purpose_with_another_status(server, difference, request_, theirs, ours):
     with server.connect() as connection:

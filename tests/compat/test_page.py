@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.documented import lines
 
 # What no request or signal can show in a test that does not measure time, or shows on one of the servers only.
-READ_IN_BOTH_SOURCES = {"connection-list", "exact-timeout"}
+READ_IN_BOTH_SOURCES = {"connection-list", "exact-timeout", "client-times", "buffers-bounded"}
 
 
 def test_every_line_is_held_by_a_check():

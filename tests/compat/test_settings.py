@@ -76,6 +76,40 @@ def test_values_that_only_we_refuse(serve, difference, args):
         assert f"'{args[1]}' (command line) must be " in server.log()
 
 
+@pytest.mark.parametrize("difference, config", [
+    ("worker-connections-zero", "worker_connections = 0"),
+    ("upload-dir-checked", "tmp_upload_dir = '/no/such/directory'"),
+    ("header-map-none", "header_map = None"),
+    ("network-zone", "forwarded_allow_ips = 'fe80::1%eth0'"),
+])
+def test_config_values_that_only_we_refuse(serve, difference, config):
+    server = serve("--check-config")
+    server.write("gunicorn.conf.py", config + "\n")
+    assert server.run() == documented(server.kind, difference, gunicorn=0, ours=1)
+    if server.ours:
+        assert f"invalid {config.split()[0]}: " in server.log()
+
+
+@pytest.mark.parametrize("config", ["forwarded_allow_ips = ['10.0.0.1']", "forwarder_headers = ['X_A']"])
+def test_lists_of_networks_and_names(serve, config):
+    server = serve("--check-config")
+    server.write("gunicorn.conf.py", config + "\n")
+    assert server.run() == documented(server.kind, "network-lists", gunicorn=1, ours=0)
+
+
+@pytest.mark.parametrize("flag, value", [("--keep", 5), ("--forwarded", "10.0.0.1")])
+def test_abbreviations_that_are_not_unique_here(serve, flag, value):
+    server = serve("--check-config", flag, value)
+    assert server.run() == documented(server.kind, "abbreviations", gunicorn=0, ours=1)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_sendfile_of_a_config_file(serve, value):
+    server = serve("--print-config", env={"SENDFILE": None})
+    server.write("gunicorn.conf.py", f"sendfile = {value}\n")
+    assert shown(server, "sendfile") == str(value)
+
+
 @pytest.mark.parametrize("place", ["flag", "file"])
 def test_settings_that_are_not_there_yet(serve, place):
     server = serve("--check-config", *(["--threads", 2] if place == "flag" else []))
