@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import time
+from functools import cache
 from urllib.parse import parse_qs
 
 import loaded
@@ -211,11 +212,23 @@ def write(environ, start_response):
 
 @route("/large")
 def large(environ, start_response):
-    """As many bytes as the query says, in blocks of 64 KiB."""
+    """As many bytes as the query says, in blocks of 64 KiB; `length=none` leaves the length untold."""
     size = int(option(environ, "size", "1048576"))
-    start_response("200 OK", [*TEXT, ("Content-Length", str(size))])
+    told = [] if option(environ, "length") == "none" else [("Content-Length", str(size))]
+    start_response("200 OK", [*TEXT, *told])
     block = bytes(range(256)) * 256
     return (block[: min(65536, size - start)] for start in range(0, size, 65536))
+
+
+@cache
+def one_block(size):
+    return bytes(range(256)) * (size // 256)
+
+
+@route("/block")
+def block(environ, start_response):
+    """As many bytes as the query says (a multiple of 256), in one block: the same object for each request."""
+    return reply(start_response, one_block(int(option(environ, "size"))))
 
 
 @route("/file")
@@ -283,6 +296,21 @@ def closing(environ, start_response):
     start_response("200 OK", list(TEXT))
     fail = option(environ, "fail")
     return Closing([b"part\n", None] if fail == "next" else [b"part\n"], fail == "close")
+
+
+@route("/left")
+def left(environ, start_response):
+    """A first part, then 64 MiB as soon as the query's file exists; tells the log how much was taken at `close()`."""
+    start_response("200 OK", list(TEXT))
+    taken = 0
+    try:
+        yield b"first\n"
+        while not os.path.exists(option(environ, "gate")):
+            time.sleep(0.01)
+        for taken in range(1, 1025):
+            yield bytes(65536)
+    finally:
+        logging.getLogger("gunicorn.error").info("probe left after %d of 1024 blocks", taken)
 
 
 @route("/closed")

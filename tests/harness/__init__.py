@@ -1,11 +1,12 @@
 """What all process-level tests stand on: a server process, a client, and waiting for conditions."""
 
+from .crowd import Crowd
 from .documented import documented
 from .http import Connection, Response, chunks, render
 from .server import APPS, GUNICORN, OURS, ROOT, Server
 from .wait import eventually
 
 __all__ = [
-    "APPS", "GUNICORN", "OURS", "ROOT", "Connection", "Response", "Server",
+    "APPS", "GUNICORN", "OURS", "ROOT", "Connection", "Crowd", "Response", "Server",
     "chunks", "documented", "eventually", "render",
 ]
