@@ -16,6 +16,7 @@ RUN_REQUIREMENTS := flask
 FUZZ_TARGETS ?= head chunked proxy connection
 FUZZ_SECONDS ?= 60
 FUZZ_DIR := target/fuzz
+FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
@@ -57,12 +58,11 @@ test-python: build test-venv
 
 # Named as a target even though it is this machine: else build scripts, which have no fuzzer in them, would be
 # instrumented too. RUSTFLAGS would take the place of the flags in fuzz/.cargo/config.toml.
-fuzz-build: HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 fuzz-build:
-	cd fuzz && env -u RUSTFLAGS $(CARGO) build --release --target $(HOST)
+	cd fuzz && env -u RUSTFLAGS $(CARGO) build --release --target $(FUZZ_HOST)
 	mkdir -p fuzz/artifacts $(FUZZ_TARGETS:%=$(FUZZ_DIR)/corpus/%)
 
-FUZZ_RUN = $(FUZZ_DIR)/*/release/$$target -dict=fuzz/http.dict -artifact_prefix=fuzz/artifacts/$$target- \
+FUZZ_RUN = $(FUZZ_DIR)/$(FUZZ_HOST)/release/$$target -dict=fuzz/http.dict -artifact_prefix=fuzz/artifacts/$$target- \
     -max_len=2048 -timeout=10
 
 fuzz: fuzz-build
