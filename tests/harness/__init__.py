@@ -2,6 +2,7 @@
 
 from .documented import documented
 from .http import Connection, Response, chunks, render
+from .kinds import KINDS
 from .server import APPS, GUNICORN, OURS, ROOT, Server
 from .wait import eventually
 
