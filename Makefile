@@ -1,5 +1,6 @@
 # make run    builds everything and serves the Flask example on 127.0.0.1:8000 with 4 workers
 # make test   sets up what the tests need and runs them all
+# make fuzz   looks for bytes that break the codec, FUZZ_SECONDS for each target
 # make bench  measures gunicorn-rs and its peers side by side
 #
 # Needs Rust, a C linker and Python 3.11 or newer; PYTHON= names another interpreter.
@@ -12,10 +13,15 @@ VENVS := target/venv
 TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6'
 RUN_REQUIREMENTS := flask
 
+FUZZ_TARGETS ?= head chunked proxy connection
+FUZZ_SECONDS ?= 60
+FUZZ_DIR := target/fuzz
+FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: build run test lint test-rust test-wheel test-python test-venv bench
+.PHONY: build run test lint test-rust test-wheel test-python test-venv test-fuzz fuzz fuzz-build fuzz-short bench
 
 build:
 	$(CARGO) build --release
@@ -28,11 +34,12 @@ run: build
 # One after another: they share the cores, and the tests' own summary comes last.
 .NOTPARALLEL:
 
-test: build lint test-rust test-wheel test-python
+test: build lint test-rust test-fuzz test-wheel test-python
 
 # The two components are not part of a minimal toolchain.
 lint:
-	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --all --check; \
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --all --check \
+	    && $(CARGO) fmt --check --manifest-path fuzz/Cargo.toml; \
 	    else echo 'skipped: cargo fmt is not installed'; fi
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then $(CARGO) clippy --workspace --all-targets -- -D warnings; \
 	    else echo 'skipped: cargo clippy is not installed'; fi
@@ -48,6 +55,30 @@ test-wheel: test-venv
 
 test-python: build test-venv
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
+
+# Named as a target even though it is this machine: else build scripts, which have no fuzzer in them, would be
+# instrumented too. RUSTFLAGS would take the place of the flags in fuzz/.cargo/config.toml.
+fuzz-build:
+	cd fuzz && env -u RUSTFLAGS $(CARGO) build --release --target $(FUZZ_HOST)
+	mkdir -p fuzz/artifacts $(FUZZ_TARGETS:%=$(FUZZ_DIR)/corpus/%)
+
+FUZZ_RUN = $(FUZZ_DIR)/$(FUZZ_HOST)/release/$$target -dict=fuzz/http.dict -artifact_prefix=fuzz/artifacts/$$target- \
+    -max_len=2048 -timeout=10
+
+fuzz: fuzz-build
+	set -e; for target in $(FUZZ_TARGETS); do \
+	    $(FUZZ_RUN) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_DIR)/corpus/$$target $(FUZZ_DIR)/seeds/$$target; done
+
+test-fuzz:
+	@if ! command -v $${CXX:-c++} >/dev/null; then echo 'skipped: libFuzzer needs a C++ compiler'; \
+	    else $(MAKE) --no-print-directory fuzz-short; fi
+
+# From the seeds alone and with one seed for chance: the same inputs each time. The time is a bound for slow machines.
+fuzz-short: fuzz-build
+	@rm -rf $(FUZZ_DIR)/short && mkdir -p $(FUZZ_TARGETS:%=$(FUZZ_DIR)/short/%)
+	@set -e; for target in $(FUZZ_TARGETS); do log=$(FUZZ_DIR)/short/$$target.log; \
+	    $(FUZZ_RUN) -seed=1 -runs=150000 -max_total_time=20 $(FUZZ_DIR)/short/$$target $(FUZZ_DIR)/seeds/$$target \
+	        >$$log 2>&1 || { cat $$log; exit 1; }; echo "fuzz $$target: $$(grep DONE $$log)"; done
 
 bench: build
 	$(PYTHON) benches/peers/run.py

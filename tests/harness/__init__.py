@@ -3,6 +3,7 @@
 from .crowd import Crowd
 from .documented import documented
 from .http import Connection, Response, chunks, render
+from .kinds import KINDS
 from .server import APPS, GUNICORN, OURS, ROOT, Server
 from .wait import eventually
 

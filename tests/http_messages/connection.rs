@@ -26,6 +26,11 @@ struct Connection {
     ended: bool,
 }
 
+/// Limits that messages of a few hundred bytes meet, all of them.
+pub(crate) fn narrow_limits() -> Limits {
+    Limits { line: 60, fields: 6, field_size: 80, head: 300, body: Some(64) }
+}
+
 /// Feeds the pieces, one after the other.
 pub(crate) fn run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &Limits) -> Vec<Event> {
     let mut connection = Connection { acceptance: limits.clone().into(), ..Connection::default() };

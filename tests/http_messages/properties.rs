@@ -1,14 +1,8 @@
 //! For any bytes, good or bad: the outcome does not depend on how they were cut, and nothing panics.
 
-use gunicorn::http::Limits;
 use proptest::prelude::*;
 
-use crate::connection::run;
-
-/// Small limits, so that messages of a few hundred bytes meet all of them.
-fn limits() -> Limits {
-    Limits { line: 60, fields: 6, field_size: 80, head: 300, body: Some(64) }
-}
+use crate::connection::{narrow_limits, run};
 
 /// A field of a request: most are good, some decide about framing, some are bad.
 fn field() -> impl Strategy<Value = String> {
@@ -70,14 +64,14 @@ proptest! {
 
     #[test]
     fn a_byte_at_a_time_equals_all_at_once(bytes in stream(), size in 2..40usize) {
-        let whole = run([bytes.as_slice()], &limits());
-        prop_assert_eq!(&run(bytes.chunks(1), &limits()), &whole);
-        prop_assert_eq!(&run(bytes.chunks(size), &limits()), &whole);
+        let whole = run([bytes.as_slice()], &narrow_limits());
+        prop_assert_eq!(&run(bytes.chunks(1), &narrow_limits()), &whole);
+        prop_assert_eq!(&run(bytes.chunks(size), &narrow_limits()), &whole);
     }
 
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let whole = run([bytes.as_slice()], &limits());
-        prop_assert_eq!(run(bytes.chunks(1), &limits()), whole);
+        let whole = run([bytes.as_slice()], &narrow_limits());
+        prop_assert_eq!(run(bytes.chunks(1), &narrow_limits()), whole);
     }
 }

@@ -1,25 +1,16 @@
 //! Runs the tables of this directory. Their format is described in its README.
 
-use std::fs;
 use std::path::Path;
 
 use gunicorn::http::Limits;
 
+use crate::cases::{Case, tables};
 use crate::connection::{Event, run};
-
-/// One case of a table.
-#[derive(Debug, Default)]
-struct Case {
-    name: String,
-    bytes: Vec<u8>,
-    /// The outcome lines, as they stand in the file.
-    outcome: Vec<String>,
-}
 
 #[test]
 fn every_message_has_its_outcome_however_it_is_cut() {
-    let cases = tables();
-    assert!(cases.len() > 200, "only {} cases were found", cases.len());
+    let cases = tables(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(cases.len() >= 300, "only {} cases were found", cases.len());
     let failures: Vec<String> = cases.iter().filter_map(failure).collect();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
@@ -49,50 +40,4 @@ fn lines(event: &Event, with_fields: bool) -> Vec<String> {
             std::iter::once(format!("= {line}")).chain(fields).collect()
         }
     }
-}
-
-fn tables() -> Vec<Case> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_messages");
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|end| end == "txt")).flat_map(|path| read(&path)).collect()
-}
-
-fn read(path: &Path) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
-    for line in fs::read_to_string(path).unwrap().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix("case ") {
-            let name = format!("{}: {name}", path.file_name().unwrap().display());
-            cases.push(Case { name, ..Case::default() });
-            continue;
-        }
-        let case = cases.last_mut().unwrap_or_else(|| panic!("{}: {line:?} before any case", path.display()));
-        match line.split_at_checked(2) {
-            Some(("> ", bytes)) => unescape(bytes, &mut case.bytes),
-            Some(("= " | "+ " | "! " | "..", _)) => case.outcome.push(line.to_owned()),
-            _ => panic!("{}: what is {line:?}?", case.name),
-        }
-    }
-    cases
-}
-
-fn unescape(text: &str, bytes: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let (value, after) = match (byte, after) {
-            (b'\\', [b'x', high, low, after @ ..]) => (hex(*high) << 4 | hex(*low), after),
-            (b'\\', [b'r', after @ ..]) => (b'\r', after),
-            (b'\\', [b'n', after @ ..]) => (b'\n', after),
-            (b'\\', [b't', after @ ..]) => (b'\t', after),
-            (b'\\', [b'0', after @ ..]) => (0, after),
-            (b'\\', [b'\\', after @ ..]) => (b'\\', after),
-            (b'\\', _) => panic!("unknown escape in {text:?}"),
-            _ => (*byte, after),
-        };
-        bytes.push(value);
-        rest = after;
-    }
-}
-
-fn hex(digit: u8) -> u8 {
-    u8::try_from(char::from(digit).to_digit(16).unwrap()).unwrap()
 }
