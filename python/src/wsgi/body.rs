@@ -9,8 +9,8 @@ use super::response::{Response, body_part};
 /// Parts of a list that together have at most this many bytes leave as one.
 const JOINED: usize = 64 * 1024;
 
-/// Sends the iterable, a file by the kernel if `sendfile` allows it, ends the response, and closes the iterable whatever
-/// happened before.
+/// Sends the iterable (a file by the kernel if `sendfile` allows it), ends the response, and closes the iterable
+/// whatever happened before.
 ///
 /// # Errors
 /// What the application raised, or did wrong; `BrokenPipeError` when the client has gone.
