@@ -184,9 +184,10 @@ impl Connection {
         None
     }
 
-    /// Throws away what still comes.
+    /// Throws away what still comes. While nothing does, the connection keeps no memory for it.
     pub(super) fn linger(&mut self, left: usize, shared: &mut Shared) -> Option<Next> {
         if !self.readiness.readable {
+            self.work.take().into_iter().for_each(|work| shared.pool.give(work));
             return Some(self.wait(Waiting::Close, LINGER, shared.now));
         }
         let input = &mut self.work.get_or_insert_with(|| shared.pool.take()).input;
