@@ -14,8 +14,8 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
     match report {
         Report::Handling(signal) => handling(signal),
         Report::WorkerTimeout { slot, pid } => {
-            let request = scoreboard.slot(slot.0).and_then(|cells| cells.in_flight());
-            log::critical!("WORKER TIMEOUT (pid:{}){}", pid.0, in_request(request.as_ref()));
+            let requests = scoreboard.slot(slot.0).map(|cells| cells.in_flight()).unwrap_or_default();
+            log::critical!("WORKER TIMEOUT (pid:{}){}", pid.0, in_requests(&requests));
         }
         Report::WorkerDied { pid, exit: Exit::Signal(signals::KILL), .. } => {
             log::error!("Worker (pid:{}) was sent SIGKILL! Perhaps out of memory?", pid.0);
@@ -88,9 +88,10 @@ fn boot_failure(exit: Exit) -> &'static str {
     }
 }
 
-fn in_request(request: Option<&InFlight>) -> String {
-    request.map_or_else(String::new, |request| {
-        let busy = clock::now().since(request.since).as_secs_f64();
-        format!(" in {} for {busy:.1} s", request.request.escape_ascii())
-    })
+fn in_requests(requests: &[InFlight]) -> String {
+    let now = clock::now();
+    let shown = requests.iter().map(|InFlight { request, since }| {
+        format!(" in {} for {:.1} s", request.escape_ascii(), now.since(*since).as_secs_f64())
+    });
+    shown.collect::<Vec<_>>().join(",")
 }

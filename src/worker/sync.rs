@@ -62,9 +62,12 @@ fn serve(
         exchange.close_after();
     }
     let began = clock::now();
-    context.slot.begin_request(began, context.timeout, exchange.head().method(), exchange.head().target());
+    let lane = context.slot.lane(0);
+    lane.iter().for_each(|lane| lane.begin_request(began, exchange.head().method(), exchange.head().target()));
+    context.slot.set_deadline(context.timeout.map(|timeout| began + timeout));
     let exchange = app.call(exchange);
-    context.slot.end_request(exchange.sent().1);
+    // The deadline stays until the loop, which has yet to write the answer, sets the next one.
+    lane.iter().for_each(|lane| lane.end_request(exchange.sent().1));
     if let Some(log) = &mut context.access_log {
         log.log(&exchange, clock::now() - began);
     }
