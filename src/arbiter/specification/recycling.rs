@@ -156,6 +156,16 @@ mod many_workers {
     }
 
     #[test]
+    fn that_leave_are_told_again_when_everything_stops() {
+        for (signal, to) in [(Term, To::Term), (Int, To::Quit)] {
+            let mut scene = Scene::serving(1);
+            scene.resigned(G1, 0);
+            scene.boots(G1, 1);
+            assert_eq!(scene.signal(signal), [CloseListeners, kill(G1, 0, to), kill(G1, 1, to)]);
+        }
+    }
+
+    #[test]
     fn are_stopped_like_all_others() {
         let mut scene = Scene::serving(1);
         scene.resigned(G1, 0);
