@@ -15,6 +15,7 @@ impl Arbiter {
         self.check_places()?;
         self.check_generations()?;
         self.check_strength()?;
+        self.check_resigned()?;
         self.check_deadlines()?;
         self.check_stop()
     }
@@ -77,6 +78,18 @@ impl Arbiter {
         let rebuilding = self.generations.candidate.is_some() || self.build_due().is_some();
         let full = self.pool.free().next().is_none();
         full || self.fill_due().is_some() || (!serving.zygote && rebuilding)
+    }
+
+    /// 9: nobody who has resigned is kept without need.
+    fn check_resigned(&self) -> Result<(), String> {
+        let resigned = || self.pool.workers().map(|(_, worker)| worker).filter(|worker| worker.resigned);
+        ensure(resigned().all(|worker| worker.ready), || "a worker has resigned that was never ready".to_owned())?;
+        let Some(serving) = self.generations.serving.as_ref().filter(|_| !self.is_stopping()) else { return Ok(()) };
+        let kept = resigned().any(|worker| worker.stays() && worker.generation == serving.id);
+        let strength = self.pool.serving(serving.id);
+        ensure(!kept || strength <= serving.wanted, || {
+            format!("{strength} workers serve of {}, and one that has resigned is kept", serving.wanted)
+        })
     }
 
     /// 6: everything that is limited has a deadline, and the master never spins.

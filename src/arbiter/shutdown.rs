@@ -14,8 +14,9 @@
 use std::time::Duration;
 
 use super::action::{Action, Report, WorkerSignal};
+use super::event::Pid;
 use super::generation::Candidate;
-use super::slots::{Told, Why};
+use super::slots::{Told, Why, Worker};
 use super::{Arbiter, Phase};
 use crate::time::Time;
 
@@ -45,6 +46,19 @@ impl Arbiter {
         self.phase = Phase::Stopping(Stop { code, why, until });
         self.act(Action::CloseListeners);
         self.drop_build();
+        match why {
+            Why::Leave => self.insist(),
+            Why::Quick | Why::Hung => self.hasten_workers(self.now + self.generations.graceful_timeout()),
+        }
+    }
+
+    /// A worker that was replaced and leaves takes its time, since nobody waited for it. Now somebody does.
+    fn insist(&mut self) {
+        let leaving = |worker: &Worker| worker.resigned && worker.told.is_some_and(|told| told.why == Why::Leave);
+        let leaving = self.pool.workers().filter(|(_, worker)| leaving(worker)).map(|(_, worker)| worker.pid);
+        for pid in leaving.collect::<Vec<Pid>>() {
+            self.act(Action::Kill { pid, signal: WorkerSignal::Term });
+        }
     }
 
     /// A candidate that is being built is given up. One on trial may have a worker: it ends as an old one does.
