@@ -17,7 +17,8 @@ const FRONT: [&[u8]; 13] = [
     b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n",
     b"\r\n\r\n\0\r\nQUIT\n\x20\x00\0\0",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x01\xc7\x38\x01\xbbGET",
-    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\xc7\x38\x01\xbb",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07\
+      \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\xc7\x38\x01\xbb",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x13\xc6\x33\x64\x07\xc0\0\x02\x01\xc7\x38\x01\xbb\x03\0\x04\x01\x02\x03\x04",
     b"\r\n\r\n\0\r\nQUIT\n\x21\x00\0\0",
     b"198.51.100.7, 10.0.0.1\n127.0.0.1",

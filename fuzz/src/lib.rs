@@ -1,5 +1,5 @@
 //! What must hold for any bytes from the network: a message or an error comes of them, never a panic, and it is the
-//! same however the bytes were cut on their way. Each public function is a fuzz target; it panics if that does not hold.
+//! same however the bytes were cut on their way. Each public function is a fuzz target, and panics if it does not hold.
 
 mod body;
 #[path = "../../tests/http_messages/connection.rs"]
@@ -20,8 +20,8 @@ pub fn connection(bytes: &[u8]) {
     }
 }
 
-/// Runs `read` on the bytes whole, a byte at a time, and cut in two at an arbitrary place; the outcome must be the same.
-/// Of nothing there is no piece.
+/// Runs `read` on the bytes whole, a byte at a time, and cut in two at an arbitrary place; the outcome must be the
+/// same. Of nothing there is no piece.
 fn same_however_cut<T: PartialEq + std::fmt::Debug>(bytes: &[u8], read: impl Fn(&[&[u8]]) -> T) {
     if bytes.is_empty() {
         return;

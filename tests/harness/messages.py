@@ -1,4 +1,4 @@
-"""The tables of messages in `tests/http_messages`, which the codec's own tests read too. Their README has the format."""
+"""The tables of messages in `tests/http_messages`, which the codec's own tests read too. Its README has the format."""
 
 import re
 from dataclasses import dataclass, field
