@@ -32,9 +32,13 @@ pub(crate) struct Worker {
 pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32 {
     match boot(py, loaded, slot, master) {
         Ok(worker) => {
-            let code = serve::serve(py, worker);
+            let ended = serve::serve(py, worker);
             log::info!("Worker exiting (pid: {})", process::pid());
-            code
+            if ended.stuck > 0 {
+                log::warning!("Worker (pid:{}) leaves {} requests unanswered", process::pid(), ended.stuck);
+                leave_at_once(py, ended.code);
+            }
+            ended.code
         }
         // Told to end while it was booting: the interrupted import is no failure.
         Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
@@ -69,6 +73,19 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     cells.set_ready();
     tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
     Ok(Worker { loaded, app, slot, cells, wake })
+}
+
+/// Ends the process though threads are still in the application, which an orderly end of the interpreter would wait for
+/// or crash on. What the application has registered to run at the end runs.
+fn leave_at_once(py: Python<'_>, code: i32) -> ! {
+    let run = |module: &str, name: &str| py.import(module)?.call_method0(name).map(drop);
+    let flush = |stream: &str| py.import("sys")?.getattr(stream)?.call_method0("flush").map(drop);
+    for done in [run("atexit", "_run_exitfuncs"), flush("stdout"), flush("stderr")] {
+        if let Err(error) = done {
+            log::error!("{}", zygote::traceback(py, &error).trim_end());
+        }
+    }
+    process::exit_at_once(code)
 }
 
 /// Not for longer than a request may take to finish does a worker live without its master.

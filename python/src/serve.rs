@@ -1,6 +1,9 @@
 //! What a worker does once it has booted: the reactor, the application and the kind are put together and run.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
@@ -14,66 +17,108 @@ use gunicorn::log::access::ExchangeLog;
 use gunicorn::net::{Address, Listener};
 use gunicorn::reactor::{Heartbeat, LONGEST_HEAD, Reactor, ReactorConfig};
 use gunicorn::scoreboard::SlotCells;
-use gunicorn::settings::{LogTarget, Settings};
+use gunicorn::settings::{LogTarget, Settings, WorkerKind};
 use gunicorn::sys::{limits, memory};
+use gunicorn::worker::gthread::{self, Ended, Team};
 use gunicorn::worker::{AccessLog, BROKEN, Resignation, WorkerContext, sync};
 
-/// Serves until the worker is told to end; gives the exit code.
-pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
+/// Keep-alive time of kinds that keep connections open unless told otherwise: gunicorn's default.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// Serves until the worker is told to end.
+pub(crate) fn serve(py: Python<'_>, worker: Worker) -> Ended {
+    match prepare(py, worker) {
+        Ok(Prepared { app, reactor, context, team, kind: WorkerKind::Gthread }) => {
+            gthread::run(Arc::new(app), reactor, context, team)
+        }
+        Ok(Prepared { app, mut reactor, context, team, kind: WorkerKind::Sync }) => {
+            let watched = reactor.watch_signals(team.signals).and_then(|()| reactor.watch_parent(team.parent));
+            let code = match watched {
+                Ok(()) => sync::run(&app, reactor, context),
+                Err(error) => broken(&format!("cannot watch its pipes: {error}")),
+            };
+            Ended { code, stuck: 0 }
+        }
+        Err(why) => Ended { code: broken(&why), stuck: 0 },
+    }
+}
+
+/// What a kind needs.
+struct Prepared {
+    app: WsgiApp,
+    reactor: Reactor,
+    context: WorkerContext<'static>,
+    team: Team,
+    kind: WorkerKind,
+}
+
+fn prepare(py: Python<'_>, worker: Worker) -> Result<Prepared, String> {
     let Worker { loaded, app, slot, cells, wake } = worker;
     let settings = loaded.settings;
     memory::keep_freed_memory();
-    let reactor =
-        loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>().and_then(|listeners| {
-            let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
-            let mut reactor = Reactor::new(listeners, reactor_config(&settings, cells)?)?;
-            reactor.share_listeners(loaded.baton)?;
-            reactor.watch_signals(wake)?;
-            reactor.watch_parent(loaded.alive)?;
-            Ok((reactor, addresses))
-        });
-    let (reactor, listeners) = match reactor {
-        Ok(made) => made,
-        Err(error) => return broken(&format!("cannot watch its sockets: {error}")),
-    };
+    let (reactor, listeners) = reactor(loaded.listeners, loaded.baton, &settings, cells)
+        .map_err(|error| format!("cannot watch its sockets: {error}"))?;
+    let kind = settings.worker_kind();
     let config = WsgiConfig {
         multiprocess: settings.workers > 1,
-        multithread: false,
+        multithread: kind == WorkerKind::Gthread,
         errors_to_log: settings.errorlog != LogTarget::Standard,
         sendfile: settings.sendfile,
         root_path: settings.root_path.clone(),
         listeners,
     };
-    let app = match WsgiApp::new(py, app, &config) {
-        Ok(app) => app,
-        Err(error) => return broken(&zygote::traceback(py, &error)),
-    };
-    let resignation = Resignation::new(loaded.ready, slot);
+    let app = WsgiApp::new(py, app, &config).map_err(|error| zygote::traceback(py, &error))?;
     let context = WorkerContext {
         control: &CONTROL,
         slot: cells,
-        timeout: settings.timeout,
+        timeout: worker_timeout(&settings),
         graceful_timeout: settings.graceful_timeout,
         max_requests: settings.max_requests,
         max_requests_jitter: settings.max_requests_jitter,
-        resignation: Some(&resignation),
+        // As long as the process lives.
+        resignation: Some(Box::leak(Box::new(Resignation::new(loaded.ready, slot)))),
         access_log: ExchangeLog::opened().map(|log| Box::new(log) as Box<dyn AccessLog>),
     };
-    sync::run(&app, reactor, context)
+    let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX);
+    let team =
+        Team { threads, request_timeout: settings.request_timeout, slot, signals: wake, parent: loaded.alive };
+    Ok(Prepared { app, reactor, context, team, kind })
+}
+
+/// In the sync kind a request and its worker are one: whichever time is shorter counts.
+fn worker_timeout(settings: &Settings) -> Option<Duration> {
+    let request_timeout = settings.request_timeout.filter(|_| settings.worker_kind() == WorkerKind::Sync);
+    [settings.timeout, request_timeout].into_iter().flatten().min()
+}
+
+fn reactor(
+    listeners: Vec<OwnedFd>,
+    baton: OwnedFd,
+    settings: &Settings,
+    cells: &'static SlotCells,
+) -> io::Result<(Reactor, Vec<Address>)> {
+    let listeners = listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>()?;
+    let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
+    let mut reactor = Reactor::new(listeners, reactor_config(settings, cells)?)?;
+    reactor.share_listeners(baton)?;
+    Ok((reactor, addresses))
 }
 
 fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<ReactorConfig> {
-    let heartbeat = settings.timeout.map(|timeout| Heartbeat { slot: cells, timeout });
+    let is_sync = settings.worker_kind() == WorkerKind::Sync;
+    // Where requests have threads of their own, none of them is the worker's delay.
+    let timeout = worker_timeout(settings).filter(|_| is_sync);
+    let heartbeat = timeout.map(|timeout| Heartbeat { slot: cells, timeout });
     let defaults = ReactorConfig::default();
     // A client that takes nothing is to be given up before the master gives up the worker.
     let write_timeout = settings.client_send_timeout;
-    let write_timeout = settings.timeout.map_or(write_timeout, |timeout| write_timeout.min(timeout / 2));
+    let write_timeout = timeout.map_or(write_timeout, |timeout| write_timeout.min(timeout / 2));
     Ok(ReactorConfig {
         acceptance: acceptance(settings),
         forwarding: forwarding(settings),
         proxy_protocol: settings.proxy_protocol,
         proxy_allowed: settings.proxy_allow_ips.clone(),
-        keepalive: settings.keepalive,
+        keepalive: settings.keepalive.or((!is_sync).then_some(KEEPALIVE)),
         keepalive_requests: settings.keepalive_requests,
         head_timeout: settings.client_header_timeout,
         body_timeout: settings.client_body_timeout,

@@ -83,7 +83,7 @@ impl Master {
         title::set(&format!("gunicorn: master [{}]", super::protocol::title(&settings)));
         let listening: Vec<String> = self.listeners.iter().map(ToString::to_string).collect();
         log::info!("Listening at: {} ({})", listening.join(","), process::pid());
-        log::info!("Using worker: {}", settings.worker_class);
+        log::info!("Using worker: {}", settings.worker_kind().name());
     }
 
     /// A server that runs keeps its log and pid file when the new ones cannot be had.

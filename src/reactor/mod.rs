@@ -28,7 +28,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use acceptor::Acceptor;
@@ -57,9 +57,10 @@ const EXCHANGES: u32 = 64;
 const SIGNALS: usize = usize::MAX;
 const PARENT: usize = usize::MAX - 1;
 const BATON: usize = usize::MAX - 2;
+const CALL: usize = usize::MAX - 3;
 
 /// Tokens from here on down are listeners; from 0 up, places of connections.
-const LISTENERS: usize = usize::MAX - 3;
+const LISTENERS: usize = usize::MAX - 4;
 
 /// What a turn found besides clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -159,6 +160,33 @@ impl Reactor {
         [self.timers.next(), self.acceptor.resume()].into_iter().flatten().min()
     }
 
+    /// Ends the wait of whoever is in [`Self::turn`], from another thread.
+    ///
+    /// # Errors
+    /// Those of eventfd(2) and epoll_ctl(2).
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), Token(CALL))
+    }
+
+    /// As `turn`, at once and for one who takes no exchanges: nobody is accepted, so that a sibling can do it.
+    ///
+    /// # Errors
+    /// As `turn`.
+    pub fn tend(&mut self) -> io::Result<()> {
+        self.acceptor.unwatch(&self.poll)?;
+        self.work(Some(Duration::ZERO)).map(drop)
+    }
+
+    /// The time, as it was when the reactor last looked.
+    pub fn now(&self) -> Time {
+        self.shared.now
+    }
+
+    /// When to call `tend` at the latest.
+    pub fn next_timer(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
     /// Waits until there is something to do, for `timeout` at most (`None`: for ever), and does all of it that needs no
     /// application. Returns at once when requests are ready already. A signal may end the wait.
     ///
@@ -167,7 +195,11 @@ impl Reactor {
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
         self.accept_overdue();
         self.gate()?;
-        let timeout = self.wait_time(timeout);
+        self.work(self.wait_time(timeout))
+    }
+
+    /// Waits, and handles what has happened.
+    fn work(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
         // `events` is moved out for the time of the loop over it, since that changes the rest of the reactor.
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let polled = self.poll.poll(&mut events, timeout);
@@ -263,6 +295,7 @@ impl Reactor {
                 self.signals.as_mut().map(WakePipe::drain);
             }
             BATON => self.acceptor.take_baton(),
+            CALL => {}
             PARENT => woken.parent_gone |= self.parent.as_mut().is_some_and(|pipe| !pipe.drain()),
             token if token > usize::MAX / 2 => self.acceptor.note(LISTENERS - token),
             place => self.handle_connection(place, event),

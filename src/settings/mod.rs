@@ -93,3 +93,4 @@ pub use setting::{Flags, Reload, Section, Setting, Variable};
 pub use table::{all, find};
 pub use values::*;
 pub use words::SplitError;
+pub use worker_kind::WorkerKind;

@@ -67,6 +67,10 @@ pub struct Settings {
     pub workers: u32,
     /// Worker kind, as `-k` names it.
     pub worker_class: String,
+    /// Threads of one worker, each with a request.
+    pub threads: u32,
+    /// A request that takes longer has its worker replaced; `None`: none does (setting 0).
+    pub request_timeout: Option<Duration>,
     /// A worker silent for longer than this is killed; `None`: never (setting 0).
     pub timeout: Option<Duration>,
     /// Time for a worker to finish its requests when told to stop.
@@ -212,6 +216,8 @@ impl Settings {
             backlog: 0,
             workers: 0,
             worker_class: String::new(),
+            threads: 0,
+            request_timeout: None,
             timeout: None,
             graceful_timeout: Duration::ZERO,
             keepalive: None,

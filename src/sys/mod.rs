@@ -21,6 +21,7 @@ pub mod shm;
 pub mod signals;
 pub mod socket;
 pub mod tempfile;
+pub mod thread;
 pub mod title;
 pub mod users;
 pub mod writable;

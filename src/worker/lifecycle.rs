@@ -138,14 +138,31 @@ impl<'a> Lifecycle<'a> {
     /// The kind's loop has returned: what is left of the process's life may hang, too, and is not to be disturbed by
     /// the exceptions that an order to stop would raise.
     pub fn finish(&self) {
-        self.control.stop(Stop::Quick);
-        self.slot.set_deadline(Some(clock::now() + self.timeout.unwrap_or(self.graceful_timeout)));
+        finish(self.control, self.slot, self.timeout.unwrap_or(self.graceful_timeout));
+    }
+
+    /// Asks for a successor at once, and accepts nobody any more: something of this worker is beyond repair.
+    pub fn give_up(&mut self, reactor: &mut Reactor) {
+        self.requests = None;
+        if !self.is_stopping() {
+            self.is_patient = self.resign();
+            match self.is_patient {
+                true => reactor.stop_accepting(),
+                false => _ = self.control.stop(Stop::Graceful),
+            }
+        }
     }
 
     /// Whether the worker has begun to stop.
     fn is_stopping(&self) -> bool {
         self.end.is_some()
     }
+}
+
+/// As [`Lifecycle::finish`], with the time that is given.
+pub fn finish(control: &Control, slot: &SlotCells, time: Duration) {
+    control.stop(Stop::Quick);
+    slot.set_deadline(Some(clock::now() + time));
 }
 
 /// A random number from 0 to `most`. The keys of the hasher come from the kernel's random numbers, but may have been

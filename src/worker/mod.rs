@@ -4,6 +4,7 @@
 //! reactor and a [`WorkerContext`], and asks the [`lifecycle::Lifecycle`] when to stop.
 
 pub mod control;
+pub mod gthread;
 pub mod lifecycle;
 pub mod sync;
 
@@ -21,9 +22,9 @@ use control::Control;
 pub const BROKEN: i32 = 1;
 
 /// Writes a line for each request that was answered.
-pub trait AccessLog {
+pub trait AccessLog: Send + Sync {
     /// `took` is the time that the application had the request.
-    fn log(&mut self, exchange: &Exchange, took: Duration);
+    fn log(&self, exchange: &Exchange, took: Duration);
 }
 
 /// How a worker tells its master that it wishes to be replaced.

@@ -68,7 +68,7 @@ fn serve(
     let exchange = app.call(exchange);
     // The deadline stays until the loop, which has yet to write the answer, sets the next one.
     lane.iter().for_each(|lane| lane.end_request(exchange.sent().1));
-    if let Some(log) = &mut context.access_log {
+    if let Some(log) = &context.access_log {
         log.log(&exchange, clock::now() - began);
     }
     reactor.complete(exchange);

@@ -37,6 +37,7 @@ mod names;
 mod report;
 mod response;
 mod socket;
+mod thread;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -161,6 +162,19 @@ impl App for WsgiApp {
 
     fn wait(&self, wait: &mut (dyn FnMut() + Send)) {
         Python::attach(|py| py.detach(wait));
+    }
+
+    fn enter_thread(&self, name: &str, life: &mut (dyn FnMut() + Send)) {
+        Python::attach(|py| {
+            if let Err(error) = self::thread::name(py, name) {
+                report::nameless(py, error);
+            }
+            life();
+        });
+    }
+
+    fn stack(&self, thread: u64) -> String {
+        Python::attach(|py| self::thread::stack(py, thread).unwrap_or_else(|error| error.to_string()))
     }
 
     fn check_signals(&self) -> bool {

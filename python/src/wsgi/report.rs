@@ -37,6 +37,11 @@ pub(super) fn signal_handler(py: Python<'_>, error: PyErr) {
     record(py, "error", "Exception in worker process", Some(error));
 }
 
+/// A thread could not be named, and goes without.
+pub(super) fn nameless(py: Python<'_>, error: PyErr) {
+    record(py, "warning", "A thread has no name", Some(error));
+}
+
 fn record(py: Python<'_>, level: &str, message: &str, error: Option<PyErr>) {
     let error = error.map(|error| error.into_value(py).into_bound(py));
     // A logger that fails must not take the request with it, and its failure goes past all loggers.

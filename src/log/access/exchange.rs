@@ -27,7 +27,7 @@ impl ExchangeLog {
 }
 
 impl AccessLog for ExchangeLog {
-    fn log(&mut self, exchange: &Exchange, took: Duration) {
+    fn log(&self, exchange: &Exchange, took: Duration) {
         write_exchange(exchange, took);
     }
 }

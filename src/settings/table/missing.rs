@@ -32,7 +32,6 @@ const fn missing(name: &'static str, flags: &'static [&'static str]) -> Missing 
 
 /// As of gunicorn 27.
 const MISSING: &[Missing] = &[
-    missing("threads", &["--threads"]),
     missing("reload", &["--reload"]),
     missing("reload_engine", &["--reload-engine"]),
     missing("reload_extra_files", &["--reload-extra-file"]),

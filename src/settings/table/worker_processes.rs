@@ -11,6 +11,9 @@ use super::super::worker_kind;
 /// The most workers: more would not help any machine, and each has a slot in the scoreboard.
 const MAX_WORKERS: u64 = 2048;
 
+/// The most threads of a worker: each has a stack, and the interpreter runs one at a time.
+const MAX_THREADS: u64 = 4096;
+
 pub(super) const ROWS: &[Setting] = &[
     Setting {
         name: "workers",
@@ -45,7 +48,41 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         reload: Reload::RespawnWorkers,
         doc: "The kind of worker.
 
-`sync` handles one request at a time.",
+`sync` handles one request at a time, `gthread` as many as it has `threads`.",
+    },
+    Setting {
+        name: "threads",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["threads"], "INT"),
+        field: Field::Number {
+            bounds: Bounds::up_to(MAX_THREADS).at_least(1, "without a thread no request would be handled"),
+            get: |settings| Some(settings.threads.into()),
+            set: |settings, value| settings.threads = number(value),
+        },
+        default: Some("1"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "The most requests that one worker handles at the same time.
+
+Each is handled by a thread; a thread is only started when it is needed. With more than one the kind is `gthread`.",
+    },
+    Setting {
+        name: "request_timeout",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["request-timeout"], "SECONDS"),
+        field: Field::Number {
+            bounds: Bounds::SECONDS,
+            get: |settings| Some(settings.request_timeout.map_or(0, |time| time.as_secs())),
+            set: |settings, value| settings.request_timeout = seconds(value),
+        },
+        default: Some("0"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Seconds that one request may take.
+
+A request that takes longer is logged with the Python stack that it is in, and its worker is replaced: it takes no new
+requests, and has `graceful_timeout` for the others once its successor serves. For the sync kind it is one clock with
+`timeout`, of which the shorter one counts. With 0 a request may take any time.",
     },
     Setting {
         name: "worker_connections",

@@ -25,6 +25,8 @@ fn nothing_given_gives_gunicorns_defaults() {
         backlog: 2048,
         workers: 1,
         worker_class: "sync".into(),
+        threads: 1,
+        request_timeout: None,
         timeout: Some(Duration::from_secs(30)),
         graceful_timeout: Duration::from_secs(30),
         keepalive: None,
