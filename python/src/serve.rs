@@ -80,8 +80,7 @@ fn prepare(py: Python<'_>, worker: Worker) -> Result<Prepared, String> {
         access_log: ExchangeLog::opened().map(|log| Box::new(log) as Box<dyn AccessLog>),
     };
     let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX);
-    let team =
-        Team { threads, request_timeout: settings.request_timeout, slot, signals: wake, parent: loaded.alive };
+    let team = Team { threads, request_timeout: settings.request_timeout, slot, signals: wake, parent: loaded.alive };
     Ok(Prepared { app, reactor, context, team, kind })
 }
 

@@ -67,7 +67,7 @@ def test_addresses_in_one_value(serve):
 
 @pytest.mark.parametrize("difference, args", [
     ("workers-bound", ("--workers", 2049)), ("loglevel-checked", ("--log-level", "loud")),
-    ("worker-kinds", ("--worker-class", "gthread")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
+    ("worker-kinds", ("--worker-class", "asgi")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
 ])
 def test_values_that_only_we_refuse(serve, difference, args):
     server = serve("--check-config", *args)
@@ -112,9 +112,9 @@ def test_sendfile_of_a_config_file(serve, value):
 
 @pytest.mark.parametrize("place", ["flag", "file"])
 def test_settings_that_are_not_there_yet(serve, place):
-    server = serve("--check-config", *(["--threads", 2] if place == "flag" else []))
+    server = serve("--check-config", *(["--statsd-prefix", 2] if place == "flag" else []))
     if place == "file":
-        server.write("gunicorn.conf.py", "threads = 2\n")
+        server.write("gunicorn.conf.py", "statsd_prefix = 2\n")
     refused = documented(server.kind, "settings-to-come", gunicorn=False, ours=True)
     assert server.run() == (1 if refused and place == "flag" else 0)
     assert ("not supported yet" in server.log()) == refused

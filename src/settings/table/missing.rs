@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_flag_is_found_with_its_value() {
-        assert_eq!(find_flag("--threads=4").map(|missing| missing.name), Some("threads"));
+        assert_eq!(find_flag("--dirty-threads=4").map(|missing| missing.name), Some("dirty_threads"));
         assert_eq!(find_flag("-D").map(|missing| missing.name), Some("daemon"));
-        assert!(find_flag("--thread").is_none());
+        assert!(find_flag("--dirty-thread").is_none());
     }
 }

@@ -62,7 +62,7 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         default: Some("1"),
         variable: None,
         reload: Reload::RespawnWorkers,
-        doc: "The most requests that one worker handles at the same time.
+        doc: "The most requests that one worker handles at a time.
 
 Each is handled by a thread; a thread is only started when it is needed. With more than one the kind is `gthread`.",
     },

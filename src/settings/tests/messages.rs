@@ -14,11 +14,9 @@ fn a_bad_value_is_refused_with_all_that_helps() {
     );
     assert_eq!(refused(&["-w", "-1"]), ["invalid workers: '-1' (command line) must be a whole number from 0 to 2048"]);
     assert_eq!(
-        refused(&["-k", "gthread"]),
-        [
-            "invalid worker_class: 'gthread' (command line) must be a worker kind that is served: sync; gunicorn has this \
-          kind, but it is not supported yet"
-        ]
+        refused(&["-k", "gevent"]),
+        ["invalid worker_class: 'gevent' (command line) must be a worker kind that is served: sync, gthread; \
+             gunicorn has this kind, but it is not supported yet"]
     );
     assert_eq!(
         refused(&["--chdir=nowhere"]),
@@ -31,7 +29,7 @@ fn a_bad_value_is_refused_with_all_that_helps() {
             "invalid preload_app: 1 (/srv/app/gunicorn.conf.py) must be true or false",
             "invalid user: 'nobody-here' (/srv/app/gunicorn.conf.py) must be the number or the name of a user of this \
              machine",
-            "invalid worker_class: <class 'a.B'> (/srv/app/gunicorn.conf.py) must be a worker kind that is served: sync",
+            "invalid worker_class: <class 'a.B'> (/srv/app/gunicorn.conf.py) must be a worker kind that is served: sync, gthread",
         ]
     );
 }
@@ -96,7 +94,10 @@ fn a_bad_argument_is_refused_with_all_that_helps() {
         (["--preload-app", "a"], "unknown option --preload-app (command line); did you mean --preload?"),
         (["--frobnicate", "4"], "unknown option --frobnicate (command line)"),
         (["-Z", "4"], "unknown option -Z (command line)"),
-        (["--threads", "4"], "--threads (command line): gunicorn's setting threads is not supported yet"),
+        (
+            ["--statsd-prefix", "4"],
+            "--statsd-prefix (command line): gunicorn's setting statsd_prefix is not supported yet",
+        ),
         (["-D", "a"], "-D (command line): gunicorn's setting daemon is not supported yet"),
         (["a", "-w"], "--workers <INT> needs a value (command line)"),
         (["--preload=yes", "a"], "--preload takes no value (command line)"),
@@ -137,7 +138,7 @@ fn arguments_without_a_meaning_are_named() {
 #[test]
 fn a_python_config_is_warned_of_what_it_probably_did_not_mean() {
     let python = json!({
-        "worker": 4, "time_out": 5, "preload": true, "threads": 2, "spew": false, "statsd_host": null, "config": "x",
+        "worker": 4, "time_out": 5, "preload": true, "statsd_prefix": 2, "spew": false, "statsd_host": null, "config": "x",
         "python": "python3", "check_config": true, "on_starting": { "repr": "<function on_starting>" },
         "timeouts": { "repr": "<module 'timeouts'>" }, "__file__": "x", "_workers": 3, "name": "x", "cores": 4,
         "default_proc_name": "x", "bind_host": "x",
@@ -150,7 +151,7 @@ fn a_python_config_is_warned_of_what_it_probably_did_not_mean() {
             "/srv/app/gunicorn.conf.py: gunicorn's setting on_starting is not supported yet and is ignored",
             "/srv/app/gunicorn.conf.py: preload is not a setting and is ignored; did you mean preload_app?",
             "/srv/app/gunicorn.conf.py: python has no effect in this file and is ignored; use --python",
-            "/srv/app/gunicorn.conf.py: gunicorn's setting threads is not supported yet and is ignored",
+            "/srv/app/gunicorn.conf.py: gunicorn's setting statsd_prefix is not supported yet and is ignored",
             "/srv/app/gunicorn.conf.py: time_out is not a setting and is ignored; did you mean timeout?",
             "/srv/app/gunicorn.conf.py: worker is not a setting and is ignored; did you mean workers?",
         ]
@@ -185,12 +186,12 @@ fn toml_is_refused_by_line() {
 #[test]
 fn toml_is_warned_of_what_is_not_there_yet() {
     let reading =
-        Reading { toml: Some("threads = 2\nconfig = 'x'\npython = '/usr/bin/python3'"), ..Reading::default() };
+        Reading { toml: Some("statsd_prefix = 2\nconfig = 'x'\npython = '/usr/bin/python3'"), ..Reading::default() };
     assert_eq!(
         reading.warnings(),
         [
             "/srv/app/gunicorn.toml: config has no effect in this file and is ignored; use -c",
-            "/srv/app/gunicorn.toml: gunicorn's setting threads is not supported yet and is ignored",
+            "/srv/app/gunicorn.toml: gunicorn's setting statsd_prefix is not supported yet and is ignored",
         ]
     );
     assert_eq!(reading.settings().python.as_deref(), Some(Path::new("/usr/bin/python3")));

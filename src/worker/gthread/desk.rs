@@ -80,7 +80,6 @@ impl Desk {
         self.reactor.now()
     }
 
-
     /// Asks for a successor, and serves nobody new meanwhile.
     pub(super) fn give_up(&mut self) {
         self.lifecycle.give_up(&mut self.reactor);

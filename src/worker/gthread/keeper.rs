@@ -103,7 +103,7 @@ impl Keeper {
 
     fn look_until_the_end(&mut self) {
         while self.crew.exit_code().is_none() {
-            if let Err(error) = self.sleep() {
+            if let Err(error) = self.wait() {
                 log::critical!("The worker cannot wait for its signals: {error}");
                 return self.crew.end(BROKEN);
             }
@@ -116,7 +116,7 @@ impl Keeper {
     }
 
     /// Sleeps until there is something to do, and has the handlers of signals run that have come.
-    fn sleep(&mut self) -> io::Result<()> {
+    fn wait(&mut self) -> io::Result<()> {
         let timeout = self.next_look().map(|time| time - clock::now());
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.parent.as_fd(), self.crew.keeper().as_fd()];
         fds.extend(self.tends.then(|| self.crew.reactor().as_fd()));

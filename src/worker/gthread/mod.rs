@@ -1,4 +1,4 @@
-//! The gthread kind: up to `threads` requests at one time, and the cost of the sync kind as long as none of them blocks.
+//! The gthread kind: up to `threads` requests at a time, at the cost of the sync kind as long as none of them blocks.
 //!
 //! # Leaders and followers
 //!
@@ -75,7 +75,7 @@ pub struct Ended {
     pub stuck: usize,
 }
 
-/// Serves until the worker is to end. Neither the reactor's `watch_signals` nor its `watch_parent` may have been called.
+/// Serves until the worker is to end. Signals and the parent's end are told by the pipes of `team`, not to the reactor.
 pub fn run(app: Arc<dyn App + Send>, reactor: Reactor, context: WorkerContext<'static>, team: Team) -> Ended {
     match start(&app, reactor, context, team) {
         Ok(keeper) => keeper.keep(),
