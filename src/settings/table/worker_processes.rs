@@ -66,7 +66,8 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         reload: Reload::RespawnWorkers,
         doc: "Requests after which a worker is replaced.
 
-It bounds the harm that an application's memory leak can do. With 0 no worker is replaced for it.",
+It bounds the harm that an application's memory leak can do. The worker serves until its successor is ready, so that it
+may answer some more. With 0 no worker is replaced for it.",
     },
     Setting {
         name: "max_requests_jitter",
