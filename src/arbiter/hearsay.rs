@@ -98,7 +98,10 @@ impl Hearsay {
 
     /// Who said something in this slot: one, or more if an answer was lost.
     pub(super) fn take_words(&mut self, slot: Slot) -> Vec<(Pid, Word)> {
-        self.words.extract_if(.., |_, (here, _)| *here == slot).map(|(pid, (_, word))| (pid, word)).collect()
+        let words = std::mem::take(&mut self.words);
+        let (here, elsewhere) = words.into_iter().partition::<BTreeMap<_, _>, _>(|(_, (said_in, _))| *said_in == slot);
+        self.words = elsewhere;
+        here.into_iter().map(|(pid, (_, word))| (pid, word)).collect()
     }
 
     /// An order was given up.

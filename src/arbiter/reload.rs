@@ -107,6 +107,7 @@ impl Arbiter {
         let old = self.generations.serving.replace(generation);
         self.generations.retiring.extend(old);
         self.act(Action::Commit(id));
+        self.insist(0);
     }
 
     /// Lets as many old workers go as new ones have come, and retires the generations that have none left.

@@ -1,11 +1,10 @@
 //! The number of workers: the serving generation gets as many as are wanted, neither more nor fewer. Those that have
-//! resigned come on top until they are replaced.
+//! resigned come on top until they are replaced ([`super::recycling`]).
 //!
 //! Nothing here reacts to an event. After each event the pool is compared with what is wanted; so a worker that died, a
 //! TTIN and a back-off that is over all end in the same place.
 
 use super::Arbiter;
-use super::action::{Action, Report};
 use super::event::{GenerationId, Plan};
 use super::slots::Why;
 use crate::time::Time;
@@ -48,24 +47,10 @@ impl Arbiter {
 
     /// How many workers are to be forked, and of which generation; `None` when the last ones died so fast that the next
     /// must wait, and when there is no zygote to fork them.
-    fn missing(&self) -> Option<(GenerationId, u32)> {
+    pub(super) fn missing(&self) -> Option<(GenerationId, u32)> {
         let serving = self.generations.serving.as_ref()?;
         let may_fork = serving.zygote && !serving.backoff.blocks(self.now);
         may_fork.then(|| (serving.id, serving.wanted.saturating_sub(self.pool.manned(serving.id))))
-    }
-
-    /// A worker that has resigned leaves before it is replaced if its successor can have no slot but its own: none is
-    /// free, and none will be by what is on its way.
-    pub(super) fn make_room(&mut self) {
-        let Some((id, 1..)) = self.missing() else { return };
-        if self.pool.free().next().is_some() || !self.pool.is_settled() {
-            return;
-        }
-        let resigned = self.pool.dispensable(|worker| worker.generation == id && worker.resigned);
-        if let Some(pid) = resigned.first().copied() {
-            self.act(Action::Report(Report::NoSlot { pid }));
-            self.tell(pid, Why::Leave);
-        }
     }
 
     /// Tells the workers to leave that are too many. Orders do not count: until they are answered nobody is spared.
@@ -75,17 +60,6 @@ impl Arbiter {
         let workers = self.pool.dispensable(|worker| worker.generation == id && !worker.resigned);
         let surplus = workers.len().saturating_sub(usize::try_from(wanted).unwrap_or(usize::MAX));
         for pid in workers.into_iter().take(surplus) {
-            self.tell(pid, Why::Leave);
-        }
-    }
-
-    /// Lets those go that have resigned, as far as enough serve without them.
-    pub(super) fn relieve(&mut self) {
-        let Some(serving) = &self.generations.serving else { return };
-        let id = serving.id;
-        let surplus = self.pool.serving(id).saturating_sub(serving.wanted);
-        let resigned = self.pool.dispensable(|worker| worker.generation == id && worker.resigned);
-        for pid in resigned.into_iter().take(usize::try_from(surplus).unwrap_or(usize::MAX)) {
             self.tell(pid, Why::Leave);
         }
     }

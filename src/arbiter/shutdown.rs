@@ -14,9 +14,8 @@
 use std::time::Duration;
 
 use super::action::{Action, Report, WorkerSignal};
-use super::event::Pid;
 use super::generation::Candidate;
-use super::slots::{Told, Why, Worker};
+use super::slots::{Told, Why};
 use super::{Arbiter, Phase};
 use crate::time::Time;
 
@@ -47,17 +46,8 @@ impl Arbiter {
         self.act(Action::CloseListeners);
         self.drop_build();
         match why {
-            Why::Leave => self.insist(),
+            Why::Leave => self.insist(0),
             Why::Quick | Why::Hung => self.hasten_workers(self.now + self.generations.graceful_timeout()),
-        }
-    }
-
-    /// A worker that was replaced and leaves takes its time, since nobody waited for it. Now somebody does.
-    fn insist(&mut self) {
-        let leaving = |worker: &Worker| worker.resigned && worker.told.is_some_and(|told| told.why == Why::Leave);
-        let leaving = self.pool.workers().filter(|(_, worker)| leaving(worker)).map(|(_, worker)| worker.pid);
-        for pid in leaving.collect::<Vec<Pid>>() {
-            self.act(Action::Kill { pid, signal: WorkerSignal::Term });
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Worker {
     pub(super) ready: bool,
     /// It wishes to be replaced, and serves until it is.
     pub(super) resigned: bool,
+    /// It was told once more to leave.
+    pub(super) hurries: bool,
     pub(super) told: Option<Told>,
     /// When its deadline must be read next; `None`: its generation has no timeout.
     pub(super) check_at: Option<Time>,
@@ -265,6 +267,7 @@ mod tests {
             born: Time::from_micros(born),
             ready,
             resigned: false,
+            hurries: false,
             told: None,
             check_at: None,
             reopen: false,

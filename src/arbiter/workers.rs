@@ -10,9 +10,7 @@
 //!                                                           '---- gone <------'   (ChildExited, and only that)
 //! ```
 //!
-//! A worker that is to be recycled resigns: it says so and serves on. Its successor is ordered at once, into a slot of
-//! its own, and the worker is told to leave when enough others serve ([`Arbiter::relieve`]): so there is no gap, and
-//! where no successor can boot, the old worker goes on.
+//! What becomes of a worker that has resigned, [`super::recycling`] says.
 //!
 //! A worker is gone when its exit was heard of, never because a signal was sent. What its end means depends on what it
 //! was told, on how far it was, and on what its generation is just doing.
@@ -86,6 +84,7 @@ impl Arbiter {
             born: self.now,
             ready: false,
             resigned: false,
+            hurries: false,
             told: None,
             check_at: plan.timeout.map(|timeout| self.now + timeout),
             reopen,

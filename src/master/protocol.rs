@@ -98,8 +98,8 @@ pub enum Answer {
     },
 }
 
-/// Length of a [`Word`] on the ready pipe, in bytes. Shorter than `PIPE_BUF`, so that one is never mixed with another's;
-/// all are of one length, so that it is known where each begins.
+/// Length of a [`Word`] on the ready pipe, in bytes. Shorter than `PIPE_BUF`, so that one is never mixed with
+/// another's; all are of one length, so that it is known where each begins.
 pub const WORD_BYTES: usize = 12;
 
 const READY: u32 = 1;

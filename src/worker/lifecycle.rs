@@ -1,7 +1,7 @@
 //! When a worker stops and how, the same for every kind: told by a signal, or left by its master.
 //!
-//! At the end of its `max_requests` it *resigns*: it tells its master, serves on until there is a successor, and then gets
-//! TERM as any other. Only if it cannot tell does it stop by itself.
+//! At the end of its `max_requests` it *resigns*: it tells its master, serves on until there is a successor, and then
+//! gets TERM as any other. Only if it cannot tell does it stop by itself.
 //!
 //! A worker that stops answers what has begun to arrive. A connection that is kept open and idle is not closed at once:
 //! a request may be on its way (RFC 9112, section 9.5), and is answered with `Connection: close`. For that it gets
@@ -25,8 +25,8 @@ use crate::scoreboard::SlotCells;
 use crate::sys::clock;
 use crate::time::Time;
 
-/// How long a worker that is waited for lets idle connections live: longer than a request is on its way, and not so long
-/// that clients who keep connections and send nothing would hold up a deployment.
+/// How long a worker that is waited for lets idle connections live: longer than a request is on its way, and not so
+/// long that clients who keep connections and send nothing would hold up a deployment.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the kind's loop does next.

@@ -127,8 +127,7 @@ def test_request_on_a_kept_connection_is_answered_while_the_server_stops():
         with server.connect() as connection:
             connection.request("GET", "/")
             server.signal(signal.SIGTERM)
-            closes = lambda: connection.request("GET", "/").get("connection") == "close"
-            eventually(closes, what="a response announces the end")
+            eventually(lambda: connection.request("GET", "/").get("connection") == "close", what="the end is announced")
             assert connection.ended() == b""
         assert server.wait_exit() == 0
 

@@ -156,6 +156,27 @@ mod many_workers {
     }
 
     #[test]
+    fn that_leave_are_told_again_when_more_of_them_do_than_serve() {
+        let mut scene = Scene::serving(1);
+        scene.resigned(G1, 0);
+        assert_eq!(scene.boots(G1, 1), [kill(G1, 0, To::Term)]);
+        scene.pass(Duration::from_secs(1));
+        assert_eq!(scene.resigned(G1, 1), [fork(G1, 2)]);
+        assert_eq!(scene.boots(G1, 2), [kill(G1, 1, To::Term), kill(G1, 0, To::Term)]);
+        assert_eq!(scene.on(Event::Timer), []);
+    }
+
+    #[test]
+    fn that_leave_are_told_again_by_a_reload() {
+        let mut scene = Scene::serving(1);
+        scene.resigned(G1, 0);
+        scene.boots(G1, 1);
+        scene.signal(Hup);
+        scene.on(built(G2, 1));
+        assert_eq!(scene.boots(G2, 2), [Commit(G2), kill(G1, 0, To::Term), kill(G1, 1, To::Term)]);
+    }
+
+    #[test]
     fn that_leave_are_told_again_when_everything_stops() {
         for (signal, to) in [(Term, To::Term), (Int, To::Quit)] {
             let mut scene = Scene::serving(1);
