@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+/// The sync kind.
+const THREADS: usize = 0;
+
 mod body;
 mod connections;
 mod foreign;

@@ -14,6 +14,7 @@ use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, RequestBody, ResponseE
 use gunicorn::scoreboard::{Counters, SlotCells};
 use gunicorn::sys::eventfd;
 use gunicorn::worker::control::{Control, Stop};
+use gunicorn::worker::gthread::{self, Team};
 use gunicorn::worker::{Resignation, WorkerContext, sync};
 
 /// Longer than anything here takes; a test that needs it has failed.
@@ -21,7 +22,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Answers by its target.
 struct TestApp {
-    slot: Arc<SlotCells>,
+    slot: &'static SlotCells,
     /// Where two requests that are answered at the same time meet.
     meeting: Arc<Barrier>,
 }
@@ -87,6 +88,20 @@ impl TestApp {
                 self.meeting.wait();
                 respond(exchange, Some(2), &[b"ok"])
             }
+            "/thread" => {
+                let name = std::thread::current().name().unwrap_or_default().to_owned();
+                respond(exchange, Some(name.len() as u64), &[name.as_bytes()])
+            }
+            "/pause" => {
+                std::thread::sleep(Duration::from_millis(size as u64));
+                respond(exchange, Some(2), &[b"ok"])
+            }
+            "/token" => {
+                let token = target.split_once('?').map_or("", |(_, token)| token);
+                let pause = token.bytes().map(u64::from).sum::<u64>() % 4;
+                std::thread::sleep(Duration::from_millis(pause));
+                respond(exchange, (pause != 1).then_some(token.len() as u64), &[token.as_bytes()])
+            }
             "/counters" => {
                 let Counters { requests, bytes_sent, connections } = self.slot.counters();
                 let text = format!("{requests} {bytes_sent} {connections}");
@@ -140,12 +155,15 @@ pub(crate) struct Plan {
     pub(crate) graceful_timeout: Duration,
     pub(crate) resignation: Option<Resignation>,
     pub(crate) baton: Option<OwnedFd>,
+    /// Of the kind with threads: time that a request may take, and threads that do not come back at the end.
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) stuck: usize,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
-        Self { config, max_requests: None, graceful_timeout: LIMIT, resignation: None, baton: None }
+        Self { config, max_requests: None, graceful_timeout: LIMIT, resignation: None, baton: None, request_timeout: None, stuck: 0 }
     }
 }
 
@@ -163,6 +181,7 @@ pub(crate) struct Server {
     /// Where `/meet` waits for another such request, or for the test.
     pub(crate) meeting: Arc<Barrier>,
     control: &'static Control,
+    slot: &'static SlotCells,
     wake: std::io::PipeWriter,
     parent: Option<std::io::PipeWriter>,
     thread: Option<JoinHandle<i32>>,
@@ -196,6 +215,17 @@ impl Server {
         })
     }
 
+    /// One in which so many requests for `/meet`, or all but one and the test, wait for each other.
+    pub(crate) fn meeting_of(parties: usize) -> Self {
+        Self::with_meeting(Plan::default(), parties)
+    }
+
+    pub(crate) fn with_meeting(plan: Plan, parties: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::run(listener.into(), address, plan, Arc::new(Barrier::new(parties)))
+    }
+
     fn on(listener: OwnedFd, address: SocketAddr, plan: Plan) -> Self {
         Self::run(listener, address, plan, Arc::new(Barrier::new(1)))
     }
@@ -205,25 +235,39 @@ impl Server {
         let (signals, wake) = pipe();
         let (orphaned, parent) = pipe();
         let barrier = Arc::clone(&meeting);
+        // As in a worker, it lives as long as the process does.
+        let slot: &'static SlotCells = Box::leak(Box::default());
         let thread = std::thread::spawn(move || {
-            let slot = Arc::new(SlotCells::default());
             let mut reactor = Reactor::new(vec![Listener::from_fd(listener).unwrap()], plan.config).unwrap();
             plan.baton.into_iter().for_each(|baton| reactor.share_listeners(baton).unwrap());
-            reactor.watch_signals(signals).unwrap();
-            reactor.watch_parent(orphaned).unwrap();
             let context = WorkerContext {
                 control,
-                slot: &slot,
+                slot,
                 timeout: None,
                 graceful_timeout: plan.graceful_timeout,
                 max_requests: plan.max_requests,
                 max_requests_jitter: 0,
-                resignation: plan.resignation.as_ref(),
+                resignation: plan.resignation.map(|resignation| &*Box::leak(Box::new(resignation))),
                 access_log: None,
             };
-            sync::run(&TestApp { slot: Arc::clone(&slot), meeting: barrier }, reactor, context)
+            let app = TestApp { slot, meeting: barrier };
+            if crate::THREADS > 0 {
+                let (threads, request_timeout) = (crate::THREADS, plan.request_timeout);
+                let team = Team { threads, request_timeout, slot: 0, signals, parent: orphaned };
+                let ended = gthread::run(Arc::new(app), reactor, context, team);
+                assert_eq!(ended.stuck, plan.stuck);
+                return ended.code;
+            }
+            reactor.watch_signals(signals).unwrap();
+            reactor.watch_parent(orphaned).unwrap();
+            sync::run(&app, reactor, context)
         });
-        Self { address, meeting, control, wake, parent: Some(parent), thread: Some(thread) }
+        Self { address, meeting, control, slot, wake, parent: Some(parent), thread: Some(thread) }
+    }
+
+    /// Requests that are in the application.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.slot.in_flight().len()
     }
 
     pub(crate) fn connect(&self) -> Client {

@@ -348,23 +348,18 @@ impl Crew {
         &self.reactor
     }
 
-    /// Waits, after the end, until the threads have left that are not in the application; gives the number of those
-    /// that have not.
+    /// Waits, after the end, until all threads have left; gives the number of those that have not, being in the
+    /// application.
     pub(super) fn wait_for_threads(&self, limit: Duration) -> usize {
         let until = clock::now() + limit;
         let mut bench = lock(&self.bench);
         loop {
-            let (here, stuck) = (bench.started - bench.ended, self.in_application());
-            let left = until - clock::now();
-            if here <= stuck || left.is_zero() {
+            let (here, left) = (bench.started - bench.ended, until - clock::now());
+            if here == 0 || left.is_zero() {
                 return here;
             }
             bench = self.leaving.wait_timeout(bench, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    fn in_application(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.lane.since().is_some()).count()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::worker::lifecycle;
 /// After so many looks at a desk at which the same leader waits nobody needs to look.
 const LOOKS: u32 = 4;
 
-/// How long threads that are not in the application may take to end.
+/// How long threads may take to leave in the end: those that can take moments.
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// The main thread's part.

@@ -1,0 +1,18 @@
+//! What holds of the reactor under the sync kind holds under gthread too; and what only gthread does.
+
+#![allow(clippy::unwrap_used)]
+
+/// The gthread kind.
+const THREADS: usize = 4;
+
+#[path = "../reactor/body.rs"]
+mod body;
+#[path = "../reactor/connections.rs"]
+mod connections;
+#[path = "../reactor/server.rs"]
+mod server;
+#[path = "../reactor/slow.rs"]
+mod slow;
+#[path = "../reactor/stop.rs"]
+mod stop;
+mod threads;
