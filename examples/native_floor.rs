@@ -48,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         graceful_timeout: Duration::from_secs(30),
         max_requests: None,
         max_requests_jitter: 0,
+        resignation: None,
         access_log: None,
     };
     std::process::exit(sync::run(&Hello, reactor, context));

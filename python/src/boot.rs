@@ -22,6 +22,7 @@ const BOOT_FAILED: i32 = 3;
 pub(crate) struct Worker {
     pub(crate) loaded: Loaded,
     pub(crate) app: Py<PyAny>,
+    pub(crate) slot: u32,
     pub(crate) cells: &'static SlotCells,
     /// Becomes readable when a signal has arrived.
     pub(crate) wake: OwnedFd,
@@ -67,7 +68,7 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     cells.set_deadline(settings.timeout.map(|timeout| clock::now() + timeout));
     cells.set_ready();
     tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
-    Ok(Worker { loaded, app, cells, wake })
+    Ok(Worker { loaded, app, slot, cells, wake })
 }
 
 /// Not for longer than a request may take to finish does a worker live without its master.

@@ -16,11 +16,11 @@ use gunicorn::reactor::{Heartbeat, LONGEST_HEAD, Reactor, ReactorConfig};
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::{LogTarget, Settings};
 use gunicorn::sys::{limits, memory};
-use gunicorn::worker::{AccessLog, BROKEN, WorkerContext, sync};
+use gunicorn::worker::{AccessLog, BROKEN, Resignation, WorkerContext, sync};
 
 /// Serves until the worker is told to end; gives the exit code.
 pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
-    let Worker { loaded, app, cells, wake } = worker;
+    let Worker { loaded, app, slot, cells, wake } = worker;
     let settings = loaded.settings;
     memory::keep_freed_memory();
     let reactor =
@@ -48,6 +48,7 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
         Ok(app) => app,
         Err(error) => return broken(&zygote::traceback(py, &error)),
     };
+    let resignation = Resignation::new(loaded.ready, slot);
     let context = WorkerContext {
         control: &CONTROL,
         slot: cells,
@@ -55,6 +56,7 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> i32 {
         graceful_timeout: settings.graceful_timeout,
         max_requests: settings.max_requests,
         max_requests_jitter: settings.max_requests_jitter,
+        resignation: Some(&resignation),
         access_log: ExchangeLog::opened().map(|log| Box::new(log) as Box<dyn AccessLog>),
     };
     sync::run(&app, reactor, context)

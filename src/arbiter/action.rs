@@ -85,6 +85,11 @@ pub enum Report {
         /// Whether the master gives up.
         fatal: bool,
     },
+    /// A worker that has resigned leaves before it is replaced, because its successor can have no slot but its own.
+    NoSlot {
+        /// Its pid.
+        pid: Pid,
+    },
     /// Workers die as soon as they start: the next try waits.
     BackOff {
         /// For how long.

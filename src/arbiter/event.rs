@@ -108,6 +108,13 @@ pub enum Event {
         /// The worker.
         pid: Pid,
     },
+    /// A worker wishes to be replaced. It serves until it is told to leave.
+    WorkerResigned {
+        /// The worker's slot, as it says.
+        slot: Slot,
+        /// The worker.
+        pid: Pid,
+    },
     /// A child that is not a zygote has been reaped.
     ChildExited {
         /// Which.

@@ -36,11 +36,20 @@ struct Ended {
     named: Named,
 }
 
+/// What a worker says of itself; each includes the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Word {
+    /// It serves.
+    Ready,
+    /// It wishes to be replaced.
+    Resigned,
+}
+
 /// News that waits for its other half.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hearsay {
-    /// Said to be ready before the zygote answered.
-    ready: BTreeMap<Pid, Slot>,
+    /// Said by workers before the zygote answered: in which slot they are, and the most that they said.
+    words: BTreeMap<Pid, (Slot, Word)>,
     ended: VecDeque<Ended>,
     /// Slots of orders that were given up without an answer: a worker may yet turn up.
     lost: VecDeque<(Slot, Time)>,
@@ -50,7 +59,7 @@ impl Hearsay {
     /// Forgets what cannot make sense any more. `forking`: an order waits for its answer.
     pub(super) fn forget(&mut self, now: Time, forking: bool) {
         if !forking {
-            self.ready.clear();
+            self.words.clear();
         }
         self.ended.retain(|ended| now.since(ended.at) < REMEMBERED);
         self.lost.retain(|(_, at)| now.since(*at) < REMEMBERED);
@@ -58,7 +67,7 @@ impl Hearsay {
 
     /// A process has ended that was a worker or could be one.
     pub(super) fn hear_end(&mut self, now: Time, pid: Pid, exit: Exit, known: bool) {
-        self.ready.remove(&pid);
+        self.words.remove(&pid);
         let named = if known { Named::Before } else { Named::NotYet };
         push(&mut self.ended, Ended { pid, exit, at: now, named });
     }
@@ -81,16 +90,18 @@ impl Hearsay {
         self.ended.iter().any(|ended| ended.pid == pid)
     }
 
-    /// An unknown process says that it is ready in a slot whose order is not answered.
-    pub(super) fn hear_ready(&mut self, slot: Slot, pid: Pid) {
-        self.ready.insert(pid, slot);
+    /// An unknown process says something of itself in a slot whose order is not answered.
+    pub(super) fn hear(&mut self, slot: Slot, pid: Pid, word: Word) {
+        let said = self.words.get(&pid).map_or(word, |(_, said)| word.max(*said));
+        self.words.insert(pid, (slot, said));
     }
 
-    /// Who said to be ready in this slot: one, or more if an answer was lost.
-    pub(super) fn take_ready(&mut self, slot: Slot) -> Vec<Pid> {
-        let here: Vec<Pid> = self.ready.iter().filter(|(_, ready)| **ready == slot).map(|(pid, _)| *pid).collect();
-        self.ready.retain(|_, ready| *ready != slot);
-        here
+    /// Who said something in this slot: one, or more if an answer was lost.
+    pub(super) fn take_words(&mut self, slot: Slot) -> Vec<(Pid, Word)> {
+        let words = std::mem::take(&mut self.words);
+        let (here, elsewhere) = words.into_iter().partition::<BTreeMap<_, _>, _>(|(_, (said_in, _))| *said_in == slot);
+        self.words = elsewhere;
+        here.into_iter().map(|(pid, (_, word))| (pid, word)).collect()
     }
 
     /// An order was given up.
@@ -163,9 +174,19 @@ mod tests {
     #[test]
     fn who_has_ended_is_not_ready() {
         let mut hearsay = Hearsay::default();
-        hearsay.hear_ready(Slot(0), PID);
+        hearsay.hear(Slot(0), PID, Word::Ready);
         hearsay.hear_end(at(0), PID, Exit::Code(0), false);
-        assert_eq!(hearsay.take_ready(Slot(0)), []);
+        assert_eq!(hearsay.take_words(Slot(0)), []);
+    }
+
+    #[test]
+    fn a_resignation_is_not_forgotten_over_a_late_word_of_readiness() {
+        let mut hearsay = Hearsay::default();
+        hearsay.hear(Slot(0), PID, Word::Resigned);
+        hearsay.hear(Slot(0), PID, Word::Ready);
+        assert_eq!(hearsay.take_words(Slot(1)), []);
+        assert_eq!(hearsay.take_words(Slot(0)), [(PID, Word::Resigned)]);
+        assert_eq!(hearsay.take_words(Slot(0)), []);
     }
 
     #[test]

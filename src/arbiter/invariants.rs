@@ -3,7 +3,8 @@
 //! Each check is a list of what is wrong, so that a failed simulation says which rule was broken and by whom.
 
 use super::generation::{Candidate, Generation};
-use super::slots::Worker;
+use super::recycling::leaves_at_leisure;
+use super::slots::{Worker, count};
 use super::{Arbiter, Phase};
 
 impl Arbiter {
@@ -15,6 +16,7 @@ impl Arbiter {
         self.check_places()?;
         self.check_generations()?;
         self.check_strength()?;
+        self.check_resigned()?;
         self.check_deadlines()?;
         self.check_stop()
     }
@@ -77,6 +79,21 @@ impl Arbiter {
         let rebuilding = self.generations.candidate.is_some() || self.build_due().is_some();
         let full = self.pool.free().next().is_none();
         full || self.fill_due().is_some() || (!serving.zygote && rebuilding)
+    }
+
+    /// 9: nobody who has resigned is kept without need, and few take their time to leave.
+    fn check_resigned(&self) -> Result<(), String> {
+        let resigned = || self.pool.workers().map(|(_, worker)| worker).filter(|worker| worker.resigned);
+        ensure(resigned().all(|worker| worker.ready), || "a worker has resigned that was never ready".to_owned())?;
+        let Some(serving) = self.generations.serving.as_ref().filter(|_| !self.is_stopping()) else { return Ok(()) };
+        let of_it = || resigned().filter(|worker| worker.generation == serving.id);
+        let leisurely = count(of_it().filter_map(leaves_at_leisure));
+        ensure(leisurely <= serving.wanted, || format!("{leisurely} workers take their time to leave"))?;
+        let kept = of_it().any(Worker::stays);
+        let strength = self.pool.serving(serving.id);
+        ensure(!kept || strength <= serving.wanted, || {
+            format!("{strength} workers serve of {}, and one that has resigned is kept", serving.wanted)
+        })
     }
 
     /// 6: everything that is limited has a deadline, and the master never spins.

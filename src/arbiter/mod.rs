@@ -34,17 +34,20 @@
 //! 3. no generation is in two stages, and one that is uncommitted is the newest;
 //! 4. at most one generation is uncommitted, at most one serves (the types say so), one on trial has one worker or
 //!    order, unless all slots are taken, and one that retires has at least one;
-//! 5. during the service there are as many workers and orders as are wanted, or it is known when the missing ones come:
-//!    a back-off ends, a slot gets free, a zygote is being replaced;
+//! 5. during the service there are as many workers and orders as are wanted, those that have resigned not counted, or
+//!    it is known when the missing ones come: a back-off ends, a slot gets free, a zygote is being replaced;
 //! 6. nothing that is limited waits without a deadline, and no deadline lies in the past: the master never spins;
 //! 7. during a stop everybody has been told, and nothing is being built;
-//! 8. at the exit no worker lives.
+//! 8. at the exit no worker lives;
+//! 9. who has resigned was ready, and of the serving generation it stays only while it is needed: no more workers serve
+//!    than are wanted; and of those of it who were replaced no more take their time to leave.
 
 mod backoff;
 mod generation;
 mod hearsay;
 mod heartbeat;
 mod invariants;
+mod recycling;
 mod reload;
 mod scale;
 mod shutdown;
@@ -63,7 +66,7 @@ pub use event::*;
 use crate::time::Time;
 use backoff::BackOff;
 use generation::Generations;
-use hearsay::Hearsay;
+use hearsay::{Hearsay, Word};
 use shutdown::Stop;
 use slots::Pool;
 
@@ -211,7 +214,8 @@ impl Arbiter {
             }
             (_, Event::Forked { generation, slot, pid }) => self.forked(generation, slot, pid),
             (_, Event::ForkFailed { generation, slot, .. }) => self.fork_failed(generation, slot),
-            (_, Event::WorkerReady { slot, pid }) => self.ready(slot, pid),
+            (_, Event::WorkerReady { slot, pid }) => self.hear_word(slot, pid, Word::Ready),
+            (_, Event::WorkerResigned { slot, pid }) => self.hear_word(slot, pid, Word::Resigned),
             (_, Event::ChildExited { pid, exit }) => self.child_exited(pid, exit),
             (_, Event::Deadlines(deadlines)) => self.deadlines(deadlines),
         }
@@ -239,7 +243,9 @@ impl Arbiter {
                 self.fork_trial();
                 self.fill();
                 self.trim();
+                self.relieve();
                 self.roll();
+                self.make_room();
                 self.finish_start();
                 self.start_build();
             }

@@ -4,8 +4,9 @@
 //! 2. One worker of it is forked, into a slot of its own. If it does not become ready, the reload is cancelled
 //!    likewise.
 //! 3. It is ready: *commit*. From here on there is no way back, since it is known that there is a way forward.
-//! 4. The rest is forked at once; for each one that is ready an old one leaves. The old ones that serve and the new
-//!    ones that serve are together never fewer than served before, unless some die by themselves.
+//! 4. The rest is forked at once; for each one that is ready an old one leaves, first those that have resigned. The old
+//!    ones that serve and the new ones that serve are together never fewer than served before, unless some die by
+//!    themselves.
 //! 5. The last old worker is gone: its generation is retired.
 //!
 //! A HUP during 1 or 2 starts over; later it waits for the end of the reload, unless that makes no progress because the
@@ -106,6 +107,7 @@ impl Arbiter {
         let old = self.generations.serving.replace(generation);
         self.generations.retiring.extend(old);
         self.act(Action::Commit(id));
+        self.insist(0);
     }
 
     /// Lets as many old workers go as new ones have come, and retires the generations that have none left.

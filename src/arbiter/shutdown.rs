@@ -45,6 +45,10 @@ impl Arbiter {
         self.phase = Phase::Stopping(Stop { code, why, until });
         self.act(Action::CloseListeners);
         self.drop_build();
+        match why {
+            Why::Leave => self.insist(0),
+            Why::Quick | Why::Hung => self.hasten_workers(self.now + self.generations.graceful_timeout()),
+        }
     }
 
     /// A candidate that is being built is given up. One on trial may have a worker: it ends as an old one does.

@@ -36,6 +36,10 @@ pub(super) struct Worker {
     pub(super) generation: GenerationId,
     pub(super) born: Time,
     pub(super) ready: bool,
+    /// It wishes to be replaced, and serves until it is.
+    pub(super) resigned: bool,
+    /// It was told once more to leave.
+    pub(super) hurries: bool,
     pub(super) told: Option<Told>,
     /// When its deadline must be read next; `None`: its generation has no timeout.
     pub(super) check_at: Option<Time>,
@@ -54,8 +58,9 @@ impl Worker {
     }
 
     /// Whether it counts as one of the workers wanted. A hung one does: its successor takes its slot when it is gone.
+    /// One that has resigned does not: its successor takes another slot, and is there first.
     pub(super) fn counts(&self) -> bool {
-        self.told.is_none_or(|told| told.why == Why::Hung)
+        !self.resigned && self.told.is_none_or(|told| told.why == Why::Hung)
     }
 
     /// Whether it can be given requests.
@@ -207,18 +212,23 @@ impl Pool {
         }))
     }
 
-    /// How many workers of the generation serve.
+    /// How many workers of the generation serve, those that have resigned included.
     pub(super) fn serving(&self, generation: GenerationId) -> u32 {
         count(self.workers().filter(|(_, worker)| worker.generation == generation && worker.serves()))
     }
 
     /// Those of `among` that stay, in the order in which they can best be spared: first who is not ready (the youngest
-    /// first, it has the longest way to go), then the oldest, as in gunicorn.
+    /// first, it has the longest way to go), then who has resigned, then the oldest, as in gunicorn.
     pub(super) fn dispensable(&self, among: impl Fn(&Worker) -> bool) -> Vec<Pid> {
         let mut workers: Vec<&Worker> =
             self.workers().map(|(_, worker)| worker).filter(|worker| worker.stays() && among(worker)).collect();
-        workers.sort_by_key(|worker| (worker.ready, age_key(worker), worker.pid));
+        workers.sort_by_key(|worker| (worker.ready, !worker.resigned, age_key(worker), worker.pid));
         workers.into_iter().map(|worker| worker.pid).collect()
+    }
+
+    /// Whether nothing is on its way: every worker serves, and none was told to go.
+    pub(super) fn is_settled(&self) -> bool {
+        self.seats.values().all(|seat| matches!(seat, Seat::Running(worker) if worker.serves()))
     }
 
     /// Whether no worker lives and none is being forked.
@@ -256,6 +266,8 @@ mod tests {
             generation: GENERATION,
             born: Time::from_micros(born),
             ready,
+            resigned: false,
+            hurries: false,
             told: None,
             check_at: None,
             reopen: false,
@@ -296,6 +308,19 @@ mod tests {
         pool.take(Slot(2), worker(12, 3, false));
         pool.take(Slot(3), worker(13, 4, false));
         assert_eq!(pool.dispensable(|_| true), [Pid(13), Pid(12), Pid(11), Pid(10)]);
+    }
+
+    #[test]
+    fn who_has_resigned_serves_but_does_not_count_and_is_spared_before_the_others() {
+        let mut pool = Pool::new(4);
+        pool.take(Slot(0), worker(10, 1, true));
+        pool.take(Slot(1), worker(11, 2, true));
+        assert!(pool.is_settled());
+        pool.worker_mut(Slot(1)).unwrap().resigned = true;
+        assert_eq!((pool.manned(GENERATION), pool.serving(GENERATION)), (1, 2));
+        pool.take(Slot(2), worker(12, 3, false));
+        assert!(!pool.is_settled());
+        assert_eq!(pool.dispensable(|_| true), [Pid(12), Pid(11), Pid(10)]);
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! A worker's life as the arbiter sees it: ordered, forked, ready, told to go, gone.
 //!
 //! ```text
-//!   Fork -> (order) --Forked--> booting --WorkerReady--> serving
-//!              |                   |                        |
-//!              '- ForkFailed, or   '------------------------+--> told (TERM, QUIT, ABRT) --late--> KILL
-//!                 no answer                                 |                 |
+//!   Fork -> (order) --Forked--> booting --WorkerReady--> serving --WorkerResigned--> serving until replaced
+//!              |                   |                        |                               |
+//!              '- ForkFailed, or   '------------------------+-------------------------------+
+//!                 no answer                                 |
+//!                                                           +--> told (TERM, QUIT, ABRT) --late--> KILL
+//!                                                           |                 |
 //!                                                           '---- gone <------'   (ChildExited, and only that)
 //! ```
+//!
+//! What becomes of a worker that has resigned, [`super::recycling`] says.
 //!
 //! A worker is gone when its exit was heard of, never because a signal was sent. What its end means depends on what it
 //! was told, on how far it was, and on what its generation is just doing.
@@ -16,6 +20,7 @@ use std::time::Duration;
 use super::Arbiter;
 use super::action::{Action, Report, WorkerSignal};
 use super::event::{Exit, GenerationId, Pid, Slot};
+use super::hearsay::Word;
 use super::heartbeat::ABORT_TIME;
 use super::slots::{Order, Seat, Told, Why, Worker};
 use crate::time::Time;
@@ -78,6 +83,8 @@ impl Arbiter {
             generation,
             born: self.now,
             ready: false,
+            resigned: false,
+            hurries: false,
             told: None,
             check_at: plan.timeout.map(|timeout| self.now + timeout),
             reopen,
@@ -89,8 +96,8 @@ impl Arbiter {
     fn seat(&mut self, slot: Slot, worker: Worker) {
         let pid = worker.pid;
         self.pool.take(slot, Seat::Running(worker));
-        for ready in self.hearsay.take_ready(slot) {
-            if ready == pid { self.ready(slot, pid) } else { self.kill_stray(ready) }
+        for (speaker, word) in self.hearsay.take_words(slot) {
+            if speaker == pid { self.believe(slot, word) } else { self.kill_stray(speaker) }
         }
     }
 
@@ -115,7 +122,7 @@ impl Arbiter {
     pub(super) fn give_up_orders(&mut self, generation: GenerationId) {
         for slot in self.pool.end_orders(generation) {
             self.hearsay.lose(self.now, slot);
-            for pid in self.hearsay.take_ready(slot) {
+            for (pid, _) in self.hearsay.take_words(slot) {
                 self.kill_stray(pid);
             }
         }
@@ -133,14 +140,25 @@ impl Arbiter {
         orders.find(|order| order.due() <= self.now).map(|order| order.generation)
     }
 
-    /// A worker says that it serves.
-    pub(super) fn ready(&mut self, slot: Slot, pid: Pid) {
+    /// A worker says that it serves, or that it wishes to be replaced.
+    pub(super) fn hear_word(&mut self, slot: Slot, pid: Pid, word: Word) {
         match self.pool.slot_of(pid) {
-            Some(known) => self.mark_ready(known),
+            Some(known) if known == slot => self.believe(slot, word),
+            Some(_) => {}
             None if self.hearsay.has_ended(pid) || self.pool.strays.contains(&pid) => {}
-            None if self.pool.orders().any(|(forking, _)| forking == slot) => self.hearsay.hear_ready(slot, pid),
+            None if self.pool.orders().any(|(forking, _)| forking == slot) => self.hearsay.hear(slot, pid, word),
             None if self.hearsay.find_lost(slot) => self.kill_stray(pid),
             None => {}
+        }
+    }
+
+    /// Who resigns has served, even if the word of that is late.
+    fn believe(&mut self, slot: Slot, word: Word) {
+        self.mark_ready(slot);
+        if word == Word::Resigned
+            && let Some(worker) = self.pool.worker_mut(slot).filter(|worker| worker.serves())
+        {
+            worker.resigned = true;
         }
     }
 

@@ -36,7 +36,7 @@ use build::{Builder, Built, Failure, Progress, Shared};
 use launch::Launch;
 use listeners::Listener;
 use pidfile::Pidfile;
-use protocol::{Answer, decode_ready};
+use protocol::{Answer, WORD_BYTES, Word, decode_words};
 use zygote::{Heard, Zygote};
 
 /// How long the zygotes have to end by themselves when the master exits.
@@ -162,7 +162,7 @@ impl Master {
             self.events.extend(signals::meaning(signal).map(Event::Signal));
         }
         self.collect_generations();
-        self.collect_ready();
+        self.collect_words();
         for (pid, ended) in ended {
             self.child_ended(pid, ended);
         }
@@ -171,13 +171,13 @@ impl Master {
         }
     }
 
-    fn collect_ready(&mut self) {
-        let mut buffer = [0; 512];
+    /// What workers say of themselves. Read in whole words, or the next reading would begin within one.
+    fn collect_words(&mut self) {
+        let mut buffer = [0; 64 * WORD_BYTES];
         while let Ok(length @ 1..) = fd::read(&self.ready.0, &mut buffer) {
-            let ready = decode_ready(&buffer[..length]);
-            self.events.extend(ready.filter_map(|(slot, pid)| {
-                let pid = Pid(i32::try_from(pid).ok()?);
-                Some(Event::WorkerReady { slot: Slot(slot), pid })
+            self.events.extend(decode_words(&buffer[..length]).map(|word| match word {
+                Word::Ready { slot, pid } => Event::WorkerReady { slot: Slot(slot), pid: Pid(pid) },
+                Word::Resigned { slot, pid } => Event::WorkerResigned { slot: Slot(slot), pid: Pid(pid) },
             }));
         }
     }

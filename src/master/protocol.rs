@@ -98,24 +98,89 @@ pub enum Answer {
     },
 }
 
-/// A worker's word that it serves, as it is written to the ready pipe: slot and pid. Shorter than `PIPE_BUF`, so it is
-/// never mixed with another's.
-pub fn encode_ready(slot: u32, pid: u32) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    bytes[..4].copy_from_slice(&slot.to_ne_bytes());
-    bytes[4..].copy_from_slice(&pid.to_ne_bytes());
+/// Length of a [`Word`] on the ready pipe, in bytes. Shorter than `PIPE_BUF`, so that one is never mixed with
+/// another's; all are of one length, so that it is known where each begins.
+pub const WORD_BYTES: usize = 12;
+
+const READY: u32 = 1;
+const RESIGNED: u32 = 2;
+
+/// What a worker says of itself on the ready pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It serves.
+    Ready {
+        /// Its slot.
+        slot: u32,
+        /// Its pid.
+        pid: i32,
+    },
+    /// It wishes to be replaced, and serves until it is told to leave.
+    Resigned {
+        /// Its slot.
+        slot: u32,
+        /// Its pid.
+        pid: i32,
+    },
+}
+
+/// A worker's word that it serves, as it is written to the ready pipe.
+pub fn encode_ready(slot: u32, pid: u32) -> [u8; WORD_BYTES] {
+    encode_word([READY, slot, pid])
+}
+
+/// A worker's word that it wishes to be replaced, as it is written to the ready pipe.
+pub fn encode_resigned(slot: u32, pid: u32) -> [u8; WORD_BYTES] {
+    encode_word([RESIGNED, slot, pid])
+}
+
+fn encode_word(numbers: [u32; 3]) -> [u8; WORD_BYTES] {
+    let mut bytes = [0; WORD_BYTES];
+    bytes.chunks_exact_mut(4).zip(numbers).for_each(|(bytes, number)| bytes.copy_from_slice(&number.to_ne_bytes()));
     bytes
 }
 
-/// Slot and pid of each word in what was read from the ready pipe.
-pub fn decode_ready(bytes: &[u8]) -> impl Iterator<Item = (u32, u32)> {
-    bytes.chunks_exact(8).map(|word| {
-        let number = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().unwrap_or_default());
-        (number(&word[..4]), number(&word[4..]))
+/// The words in what was read from the ready pipe; what is none is left out.
+pub fn decode_words(bytes: &[u8]) -> impl Iterator<Item = Word> {
+    bytes.chunks_exact(WORD_BYTES).filter_map(|word| {
+        let number = |at: usize| word.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
+        let (slot, pid) = (number(4)?, i32::try_from(number(8)?).ok().filter(|pid| *pid > 0)?);
+        match number(0)? {
+            READY => Some(Word::Ready { slot, pid }),
+            RESIGNED => Some(Word::Resigned { slot, pid }),
+            _ => None,
+        }
     })
 }
 
 /// What the processes of this server are called in the process list.
 pub fn title(settings: &Settings) -> &str {
     settings.proc_name.as_deref().or(settings.wsgi_app.as_deref()).unwrap_or("gunicorn-rs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back_as_they_were_said() {
+        let bytes = [encode_ready(0, 100), encode_resigned(4095, u32::MAX / 2), encode_resigned(0, 100)].concat();
+        let words: Vec<Word> = decode_words(&bytes).collect();
+        let expected = [
+            Word::Ready { slot: 0, pid: 100 },
+            Word::Resigned { slot: 4095, pid: i32::MAX },
+            Word::Resigned { slot: 0, pid: 100 },
+        ];
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn nonsense_is_no_word_and_hides_none() {
+        let bytes = [[0xff; WORD_BYTES], [0; WORD_BYTES], encode_ready(1, 0), encode_ready(1, 7)].concat();
+        for length in 0..=bytes.len() {
+            let words: Vec<Word> = decode_words(&bytes[..length]).collect();
+            let whole = length == bytes.len();
+            assert_eq!(words, if whole { vec![Word::Ready { slot: 1, pid: 7 }] } else { Vec::new() });
+        }
+    }
 }

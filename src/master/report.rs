@@ -27,6 +27,9 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
                 log::error!("Reason: {}", boot_failure(*exit));
             }
         }
+        Report::NoSlot { pid } => {
+            log::warning!("Worker (pid:{}) leaves before it is replaced: no slot is free for another", pid.0);
+        }
         Report::BackOff { delay } => {
             log::warning!(
                 "No worker could be started or kept for long: the next try is in {:.1} s",

@@ -114,7 +114,7 @@ impl Reactor {
             acceptor: Acceptor::new(listeners)?,
             signals: None,
             parent: None,
-            shared: Shared { config, pool: WorkPool::default(), now: clock::now(), closing: false },
+            shared: Shared { config, pool: WorkPool::default(), now: clock::now(), closing: None },
             accepted: 0,
             complaint: Complaint::default(),
         };
@@ -230,11 +230,12 @@ impl Reactor {
         self.acceptor.close();
     }
 
-    /// Ends all connections, each as soon as the requests that have begun to arrive on it are answered; idle ones at
-    /// once. Responses that start from now on say so. See `is_empty` for when it is done.
-    pub fn close_connections(&mut self) {
-        self.shared.closing = true;
+    /// Ends all connections, each as soon as the requests that have begun to arrive on it are answered; idle ones when
+    /// their keep-alive time is over, after `patience` at the latest. Responses that start from now on say so. See
+    /// `is_empty` for when it is done. To be called again to have less patience.
+    pub fn close_connections(&mut self, patience: Duration) {
         self.shared.now = clock::now();
+        self.shared.closing = Some(self.shared.now + patience);
         let places: Vec<usize> = self.places.iter().map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.advance(place, Connection::finish_up));
     }
@@ -343,7 +344,7 @@ impl Reactor {
         let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
         let Shared { config, closing, .. } = &self.shared;
         let persist =
-            config.keepalive.is_some_and(|time| !time.is_zero()) && !closing && connection.may_persist(config);
+            config.keepalive.is_some_and(|time| !time.is_zero()) && closing.is_none() && connection.may_persist(config);
         let (write_timeout, heartbeat) = (config.write_timeout, config.heartbeat);
         Some(Box::new(Exchange { place, connection, work, write_timeout, heartbeat, persist }))
     }

@@ -17,18 +17,28 @@ pub enum Stop {
 #[derive(Debug)]
 pub struct Control {
     stop: AtomicU8,
+    insisted: AtomicBool,
     reopen: AtomicBool,
 }
 
 impl Control {
     /// Nothing told yet.
     pub const fn new() -> Self {
-        Self { stop: AtomicU8::new(0), reopen: AtomicBool::new(false) }
+        Self { stop: AtomicU8::new(0), insisted: AtomicBool::new(false), reopen: AtomicBool::new(false) }
     }
 
     /// Tells the worker to stop; never takes back a stronger order. `true`: that is news.
     pub fn stop(&self, stop: Stop) -> bool {
-        self.stop.fetch_max(stop as u8, Ordering::SeqCst) < stop as u8
+        let former = self.stop.fetch_max(stop as u8, Ordering::SeqCst);
+        if former == stop as u8 {
+            self.insisted.store(true, Ordering::SeqCst);
+        }
+        former < stop as u8
+    }
+
+    /// Whether it has been told the same twice: somebody waits for its end.
+    pub fn is_insisted(&self) -> bool {
+        self.insisted.load(Ordering::SeqCst)
     }
 
     /// What it has been told.

@@ -1,5 +1,13 @@
-//! When a worker stops and how, the same for every kind: told by a signal, left by its master, or at the end of its
-//! `max_requests`.
+//! When a worker stops and how, the same for every kind: told by a signal, or left by its master.
+//!
+//! At the end of its `max_requests` it *resigns*: it tells its master, serves on until there is a successor, and then
+//! gets TERM as any other. Only if it cannot tell does it stop by itself.
+//!
+//! A worker that stops answers what has begun to arrive. A connection that is kept open and idle is not closed at once:
+//! a request may be on its way (RFC 9112, section 9.5), and is answered with `Connection: close`. For that it gets
+//! [`LAST_WAIT`] where somebody waits for the end of the worker, as in a stop or a reload; a worker that was replaced
+//! lets it live out its keep-alive time, since nobody does, until the master insists by a second TERM. In any case a
+//! quarter of `graceful_timeout` is left for the answers.
 //!
 //! A worker shows that it lives by setting the deadline of its slot anew, wherever it is: before each request, before
 //! each wait and when it ends. An idle worker does so too, once in half its timeout, since not only requests hang: a
@@ -9,13 +17,17 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use super::WorkerContext;
 use super::control::{Control, Stop};
+use super::{Resignation, WorkerContext};
 use crate::log;
 use crate::reactor::{Reactor, Woken};
 use crate::scoreboard::SlotCells;
 use crate::sys::clock;
 use crate::time::Time;
+
+/// How long a worker that is waited for lets idle connections live: longer than a request is on its way, and not so
+/// long that clients who keep connections and send nothing would hold up a deployment.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the kind's loop does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +47,20 @@ pub struct Lifecycle<'a> {
     graceful_timeout: Duration,
     /// Requests that are left; `None`: no bound.
     requests: Option<u64>,
+    resignation: Option<&'a Resignation>,
+    /// It has resigned, and nobody waits for its end.
+    is_patient: bool,
     /// Set once the worker is to stop: when it ends whatever is still in flight.
     end: Option<Time>,
 }
 
 impl<'a> Lifecycle<'a> {
-    /// A worker that ends after `max_requests` requests and up to `max_requests_jitter` more.
+    /// A worker that is to be replaced after `max_requests` requests and up to `max_requests_jitter` more.
     pub fn new(context: &WorkerContext<'a>) -> Self {
-        let WorkerContext { control, slot, timeout, graceful_timeout, max_requests, max_requests_jitter, .. } =
-            *context;
-        let requests = max_requests.map(|requests| requests.saturating_add(random_up_to(max_requests_jitter)));
-        Self { control, slot, timeout, graceful_timeout, requests, end: None }
+        let WorkerContext { control, slot, timeout, graceful_timeout, resignation, .. } = *context;
+        let jitter = random_up_to(context.max_requests_jitter);
+        let requests = context.max_requests.map(|requests| requests.saturating_add(jitter));
+        Self { control, slot, timeout, graceful_timeout, requests, resignation, is_patient: false, end: None }
     }
 
     /// A request is about to enter the application; `true`: it is the last one.
@@ -55,9 +70,22 @@ impl<'a> Lifecycle<'a> {
         if *requests > 0 || self.is_stopping() {
             return false;
         }
+        self.requests = None;
         log::info!("Autorestarting worker after current request.");
-        self.control.stop(Stop::Graceful);
-        true
+        self.is_patient = self.resign();
+        if !self.is_patient {
+            self.control.stop(Stop::Graceful);
+        }
+        !self.is_patient
+    }
+
+    /// `false`: the master cannot be told.
+    fn resign(&self) -> bool {
+        let handed_in = self.resignation.map(Resignation::hand_in);
+        if let Some(Err(error)) = &handed_in {
+            log::warning!("Cannot ask for a successor, ending without one: {error}");
+        }
+        matches!(handed_in, Some(Ok(())))
     }
 
     /// What a turn of the reactor has found besides clients.
@@ -76,6 +104,10 @@ impl<'a> Lifecycle<'a> {
             Stop::Graceful => {}
         }
         let end = self.end.unwrap_or_else(|| self.begin_to_stop(reactor));
+        if self.is_patient && self.control.is_insisted() {
+            self.is_patient = false;
+            reactor.close_connections(self.patience());
+        }
         if reactor.is_empty() || clock::now() >= end { Course::Exit(0) } else { Course::Go }
     }
 
@@ -83,8 +115,14 @@ impl<'a> Lifecycle<'a> {
         let end = clock::now() + self.graceful_timeout;
         self.end = Some(end);
         reactor.stop_accepting();
-        reactor.close_connections();
+        reactor.close_connections(self.patience());
         end
+    }
+
+    /// How long connections may be idle from now on.
+    fn patience(&self) -> Duration {
+        let most = self.graceful_timeout / 4 * 3;
+        if self.is_patient { most } else { most.min(LAST_WAIT) }
     }
 
     /// The worker is about to wait for its clients: gives the longest time it may do so, and sets its deadline to a
@@ -124,7 +162,9 @@ fn random_up_to(most: u64) -> u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::master::protocol::encode_resigned;
     use crate::reactor::ReactorConfig;
+    use crate::sys::fd;
 
     fn context<'a>(control: &'a Control, slot: &'a SlotCells) -> WorkerContext<'a> {
         WorkerContext {
@@ -134,6 +174,7 @@ mod tests {
             graceful_timeout: Duration::from_secs(30),
             max_requests: None,
             max_requests_jitter: 0,
+            resignation: None,
             access_log: None,
         }
     }
@@ -178,6 +219,37 @@ mod tests {
         let mut lifecycle = Lifecycle::new(&WorkerContext { max_requests: Some(3), ..context(&control, &slot) });
         let last: Vec<bool> = (0..3).map(|_| lifecycle.count_request()).collect();
         assert_eq!(last, [false, false, true]);
+        assert_eq!(control.stopping(), Stop::Graceful);
+    }
+
+    #[test]
+    fn it_resigns_once_and_serves_on_until_it_is_told_to_stop() {
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let (master, pipe) = fd::pipe(true).unwrap();
+        let resignation = Resignation::new(pipe, 7);
+        let context =
+            WorkerContext { max_requests: Some(2), resignation: Some(&resignation), ..context(&control, &slot) };
+        let mut lifecycle = Lifecycle::new(&context);
+        assert!((0..5).all(|_| !lifecycle.count_request()));
+        let mut told = [0; 64];
+        let length = fd::read(&master, &mut told).unwrap();
+        assert_eq!(told[..length], encode_resigned(7, std::process::id()));
+        assert_eq!(lifecycle.course(&mut reactor()), Course::Go);
+        assert_eq!(lifecycle.patience(), context.graceful_timeout / 4 * 3);
+        control.stop(Stop::Graceful);
+        assert_eq!(lifecycle.course(&mut reactor()), Course::Exit(0));
+        control.stop(Stop::Graceful);
+        lifecycle.course(&mut reactor());
+        assert_eq!(lifecycle.patience(), LAST_WAIT);
+    }
+
+    #[test]
+    fn it_stops_by_itself_if_nobody_hears_that_it_resigns() {
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let resignation = Resignation::new(fd::pipe(true).unwrap().1, 7);
+        let context =
+            WorkerContext { max_requests: Some(1), resignation: Some(&resignation), ..context(&control, &slot) };
+        assert!(Lifecycle::new(&context).count_request());
         assert_eq!(control.stopping(), Stop::Graceful);
     }
 

@@ -13,6 +13,8 @@ struct Known {
     generation: GenerationId,
     slot: Slot,
     ready: bool,
+    /// It has said that it wishes to be replaced.
+    resigned: bool,
     told: bool,
     /// It got KILL without having been told anything: the arbiter did not want it, and it has no slot.
     stray: bool,
@@ -22,8 +24,8 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Judge {
     known: BTreeMap<Pid, Known>,
-    /// Ready before they were known.
-    early: BTreeSet<Pid>,
+    /// Ready before they were known, and whether they had even resigned.
+    early: BTreeMap<Pid, bool>,
     /// Killed before they were known.
     killed: BTreeSet<Pid>,
     built: BTreeSet<GenerationId>,
@@ -56,20 +58,22 @@ impl Judge {
                 self.barren.insert(*generation);
             }
             Event::Forked { generation, slot, pid } if world.processes.contains_key(pid) => {
-                let ready = self.early.remove(pid);
+                let early = self.early.remove(pid);
+                let (ready, resigned) = (early.is_some(), early == Some(true));
                 let stray = self.killed.contains(pid);
-                let known = Known { generation: *generation, slot: *slot, ready, told: stray, stray };
+                let known = Known { generation: *generation, slot: *slot, ready, resigned, told: stray, stray };
                 self.known.entry(*pid).or_insert(known);
             }
             Event::Forked { .. } => self.see("an exit before its Forked"),
             Event::WorkerReady { pid, .. } => match self.known.get_mut(pid) {
                 Some(known) => known.ready = true,
                 None if world.processes.contains_key(pid) => {
-                    self.early.insert(*pid);
+                    self.early.entry(*pid).or_default();
                     self.see("a WorkerReady before its Forked");
                 }
                 None => self.see("a WorkerReady after its exit"),
             },
+            Event::WorkerResigned { slot, pid } => self.hear_resignation(*slot, *pid, world),
             Event::ChildExited { pid, .. } => {
                 self.early.remove(pid);
                 self.killed.remove(pid);
@@ -79,6 +83,25 @@ impl Judge {
             }
             _ => {}
         }
+    }
+
+    fn hear_resignation(&mut self, slot: Slot, pid: Pid, world: &World) {
+        let what = match self.known.get_mut(&pid) {
+            Some(known) if known.slot != slot => "a resignation that is none",
+            Some(known) if known.told => "a resignation of one who leaves",
+            Some(known) if known.resigned => "a resignation once more",
+            Some(known) => {
+                let what = if known.ready { "a resignation" } else { "a resignation before its WorkerReady" };
+                (known.ready, known.resigned) = (true, true);
+                what
+            }
+            None if world.processes.get(&pid).is_some_and(|process| process.slot == slot) => {
+                self.early.insert(pid, true);
+                "a resignation before its Forked"
+            }
+            None => "a resignation after its exit",
+        };
+        self.see(what);
     }
 
     /// A worker that served is lost, and not by an order to leave.
@@ -170,10 +193,14 @@ impl Judge {
             self.killed.insert(pid);
             return demand(signal == WorkerSignal::Kill, "a signal to an unknown worker");
         };
-        let served = known.ready && !known.told;
+        let (served, resigned, generation) = (known.ready && !known.told, known.resigned, known.generation);
         known.stray |= signal == WorkerSignal::Kill && !known.told;
         known.told = true;
         match signal {
+            WorkerSignal::Term if served && resigned && self.serving == Some(generation) && !self.stopping => {
+                self.see("a resigned worker that is relieved");
+                self.judge_relief(generation, arbiter)
+            }
             WorkerSignal::Term if served && !self.stopping => self.judge_leave(arbiter),
             WorkerSignal::Abrt if served => {
                 self.floor = self.floor.map(|floor| floor.saturating_sub(1));
@@ -190,6 +217,13 @@ impl Judge {
         demand(left >= needed, &format!("{left} serving workers are left of {needed}"))
     }
 
+    /// A worker that has resigned was told to leave: its generation alone must serve as if it had never been.
+    fn judge_relief(&self, generation: GenerationId, arbiter: &Arbiter) -> Result<(), String> {
+        let serves = |known: &&Known| known.ready && !known.told && known.generation == generation;
+        let (left, wanted) = (self.known.values().filter(serves).count(), arbiter.wanted());
+        demand(left >= wanted as usize, &format!("{left} serving workers are left of {wanted} by a resignation"))
+    }
+
     fn judge_report(&mut self, report: &Report, world: &World) -> Result<(), String> {
         let what = match report {
             Report::Handling(_) => "a signal",
@@ -202,6 +236,7 @@ impl Judge {
             Report::WorkerDied { .. } => "a death",
             Report::BootFailed { fatal: true, .. } => "a start that fails by a worker",
             Report::BootFailed { fatal: false, .. } => "a boot that fails",
+            Report::NoSlot { .. } => return Err("there is always a slot for a successor".to_owned()),
             Report::BackOff { .. } => "a back-off",
             Report::ReloadCancelled(_) => "a cancelled reload",
             Report::ReloadDone(_) => {
@@ -216,10 +251,14 @@ impl Judge {
         Ok(())
     }
 
-    /// In a calm world, after a while: as many workers as are wanted, all ready, all of the serving generation.
+    fn is_settled(&self, known: &Known) -> bool {
+        known.ready && !known.told && !known.resigned && Some(known.generation) == self.serving
+    }
+
+    /// In a calm world, after a while: as many workers as are wanted, all ready, all of the serving generation, and
+    /// none that has resigned.
     pub(crate) fn judge_calm(&self, arbiter: &Arbiter, world: &World) -> Result<(), String> {
-        let odd: Vec<_> =
-            self.known.iter().filter(|(_, k)| k.told || !k.ready || Some(k.generation) != self.serving).collect();
+        let odd: Vec<_> = self.known.iter().filter(|(_, known)| !self.is_settled(known)).collect();
         demand(odd.is_empty(), &format!("not settled: {odd:?}"))?;
         demand(self.candidate.is_none(), "a reload has not come to its end")?;
         let (have, wanted) = (self.serving_workers(), arbiter.wanted());

@@ -35,7 +35,7 @@ const SETTLING: Duration = Duration::from_secs(300);
 const STOPPING_TIME: Duration = Duration::from_secs(600);
 
 /// What every run of all seeds must have met, or it has tested less than it says.
-const MUST_BE_SEEN: [&str; 17] = [
+const MUST_BE_SEEN: [&str; 25] = [
     "a KILL",
     "a WorkerReady after its exit",
     "a WorkerReady before its Forked",
@@ -46,6 +46,14 @@ const MUST_BE_SEEN: [&str; 17] = [
     "a death",
     "a lost zygote",
     "a reload",
+    "a resignation",
+    "a resignation after its exit",
+    "a resignation before its Forked",
+    "a resignation before its WorkerReady",
+    "a resignation of one who leaves",
+    "a resignation once more",
+    "a resignation that is none",
+    "a resigned worker that is relieved",
     "a shutdown",
     "a signal",
     "a silent zygote",

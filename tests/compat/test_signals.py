@@ -155,6 +155,28 @@ def test_hup_waits_for_the_application(serve):
     eventually(lambda: server.get("/").body == b"two")
 
 
+def test_max_requests_waits_for_the_application(serve):
+    gate_line = "import os, time\nwhile not os.path.exists('gate'):\n    time.sleep(0.01)\n"
+    server = serve("--max-requests", 3, app="own:app", apps=False)
+    source = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'%s']\n"
+    server.write("own.py", source % "one")
+    server.start()
+    assert server.get("/").body == b"one"
+    before = server.workers()
+    server.write("own.py", gate_line + source % "two")
+    for _ in range(2):
+        assert server.get("/").body == b"one"
+    server.wait_log("Autorestarting worker after current request.")
+    eventually(lambda: set(server.workers()) - set(before), what="the successor is loading")
+    if documented(server.kind, "recycle-after-ready", gunicorn=False, ours=True):
+        assert server.get("/").body == b"one"
+    else:
+        eventually(lambda: not set(server.workers()) & set(before), what="the old worker is gone")
+    server.path("gate").touch()
+    eventually(lambda: server.get("/").body == b"two")
+    eventually(lambda: not set(server.workers()) & set(before), what="the old worker is gone")
+
+
 def test_usr1_reopens_the_logs(serve):
     server = serve("--access-logfile", "access.log", "--error-logfile", "error.log", bind="unix:probe.sock")
     server.launch()

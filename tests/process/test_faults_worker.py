@@ -78,7 +78,22 @@ def test_supplementary_groups_of_root_are_given_up(public, own_app, args, groups
 
 
 def test_worker_that_cannot_end_is_replaced(serve, own_app):
-    server = serve("--max-requests", 2, "--timeout", 1, "--graceful-timeout", 1, app="own:app", apps=False)
+    server = serve("--timeout", 1, "--graceful-timeout", 1, app="own:app", apps=False)
+    server.write("own.py", own_app("here") + (
+        "import threading, time\n"
+        "threading.Thread(target=lambda: [time.sleep(1) for _ in range(10000)]).start()\n"
+    ))
+    server.start(workers=1)
+    [stuck] = server.workers()
+    os.kill(stuck, signal.SIGTERM)
+    server.wait_log(rf"Worker exiting \(pid: {stuck}\)")
+    server.wait_log(rf"WORKER TIMEOUT \(pid:{stuck}\)")
+    server.wait_workers(1, without=[stuck])
+    assert server.get("/").body == b"here"
+
+
+def test_recycled_worker_that_cannot_end_is_killed(serve, own_app):
+    server = serve("--max-requests", 2, "--graceful-timeout", 1, app="own:app", apps=False)
     server.write("own.py", own_app("here") + (
         "import threading, time\n"
         "threading.Thread(target=lambda: [time.sleep(1) for _ in range(10000)]).start()\n"
@@ -88,7 +103,6 @@ def test_worker_that_cannot_end_is_replaced(serve, own_app):
     for _ in range(2):
         assert server.get("/").body == b"here"
     server.wait_log(rf"Worker exiting \(pid: {stuck}\)")
-    server.wait_log(rf"WORKER TIMEOUT \(pid:{stuck}\)")
     server.wait_workers(1, without=[stuck])
     assert server.get("/").body == b"here"
 

@@ -1,5 +1,7 @@
 """What gunicorn's sync worker does not do: connections that stay open, pipelining, and no desynchronised one ever."""
 
+import signal
+
 import pytest
 
 from harness import chunks, eventually, render
@@ -115,6 +117,19 @@ def test_kept_connection_ends_with_the_server():
             connection.request("GET", "/")
             assert server.stop() == 0
             assert connection.ended() == b""
+
+
+def test_request_on_a_kept_connection_is_answered_while_the_server_stops():
+    from harness import OURS, Server
+
+    with Server(OURS, "--keep-alive", 60) as server:
+        server.start(workers=1)
+        with server.connect() as connection:
+            connection.request("GET", "/")
+            server.signal(signal.SIGTERM)
+            eventually(lambda: connection.request("GET", "/").get("connection") == "close", what="the end is announced")
+            assert connection.ended() == b""
+        assert server.wait_exit() == 0
 
 
 def test_a_byte_at_a_time_equals_all_at_once(server):

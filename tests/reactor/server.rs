@@ -14,7 +14,7 @@ use gunicorn::reactor::{Exchange, Reactor, ReactorConfig, RequestBody, ResponseE
 use gunicorn::scoreboard::{Counters, SlotCells};
 use gunicorn::sys::eventfd;
 use gunicorn::worker::control::{Control, Stop};
-use gunicorn::worker::{WorkerContext, sync};
+use gunicorn::worker::{Resignation, WorkerContext, sync};
 
 /// Longer than anything here takes; a test that needs it has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -138,13 +138,14 @@ pub(crate) struct Plan {
     pub(crate) config: ReactorConfig,
     pub(crate) max_requests: Option<u64>,
     pub(crate) graceful_timeout: Duration,
+    pub(crate) resignation: Option<Resignation>,
     pub(crate) baton: Option<OwnedFd>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
-        Self { config, max_requests: None, graceful_timeout: LIMIT, baton: None }
+        Self { config, max_requests: None, graceful_timeout: LIMIT, resignation: None, baton: None }
     }
 }
 
@@ -217,6 +218,7 @@ impl Server {
                 graceful_timeout: plan.graceful_timeout,
                 max_requests: plan.max_requests,
                 max_requests_jitter: 0,
+                resignation: plan.resignation.as_ref(),
                 access_log: None,
             };
             sync::run(&TestApp { slot: Arc::clone(&slot), meeting: barrier }, reactor, context)
@@ -265,7 +267,7 @@ impl Drop for Server {
 }
 
 /// A pipe whose read end does not block.
-fn pipe() -> (OwnedFd, std::io::PipeWriter) {
+pub(crate) fn pipe() -> (OwnedFd, std::io::PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
     socket2::SockRef::from(&reader).set_nonblocking(true).unwrap();
     (reader.into(), writer)

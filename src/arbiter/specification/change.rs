@@ -183,6 +183,13 @@ mod stop {
     }
 
     #[test]
+    fn by_int_hastens_those_who_are_leaving_already() {
+        let mut scene = Scene::serving(2);
+        scene.signal(Ttou);
+        assert_eq!(scene.signal(Int), [CloseListeners, kill(G1, 0, To::Quit), kill(G1, 1, To::Quit)]);
+    }
+
+    #[test]
     fn is_hastened_by_int_once() {
         let mut scene = Scene::serving(1);
         scene.signal(Term);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod change;
+mod recycling;
 mod serving;
 mod trouble;
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use super::Action::{Build, CloseListeners, Commit, Exit, Fork, Kill, ReadDeadlines, ReopenLogs, Report, Retire};
 use super::Report::{
-    BackOff, BootFailed, Handling, ReloadCancelled, ReloadDone, ShuttingDown, WorkerDied, WorkerTimeout, ZygoteLost,
-    ZygoteSilent,
+    BackOff, BootFailed, Handling, NoSlot, ReloadCancelled, ReloadDone, ShuttingDown, WorkerDied, WorkerTimeout,
+    ZygoteLost, ZygoteSilent,
 };
 use super::Signal::{Hup, Int, Quit, Term, Ttin, Ttou, Usr1};
 use super::WorkerSignal as To;

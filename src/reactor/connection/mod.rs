@@ -52,8 +52,8 @@ pub(super) struct Shared {
     pub(super) pool: WorkPool,
     /// The time, as it was when the reactor last looked.
     pub(super) now: Time,
-    /// No connection is to outlive its request.
-    pub(super) closing: bool,
+    /// No connection is to outlive its request, and none is to be idle after this time.
+    pub(super) closing: Option<Time>,
 }
 
 /// Where a connection is in its life.
@@ -300,11 +300,13 @@ impl Connection {
         }
     }
 
-    /// The worker stops: ends the connection if nothing of a request has arrived. The socket is asked for the last
-    /// time.
+    /// The worker stops: what the connection waits for has a limit of its own now. That between two requests is running
+    /// already, and is only cut short.
     pub(super) fn finish_up(&mut self, shared: &mut Shared) -> Next {
         self.readiness.readable = true;
-        self.waiting = Waiting::Nothing;
+        if self.waiting != Waiting::NextRequest {
+            self.waiting = Waiting::Nothing;
+        }
         self.advance(shared)
     }
 

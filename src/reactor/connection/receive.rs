@@ -150,12 +150,13 @@ impl Connection {
         if let Some(work) = self.work.take_if(|work| work.input.pending().is_empty()) {
             shared.pool.give(work);
         }
-        match (self.requests > 0, shared.closing) {
-            (true, true) => Next::Close,
-            (true, false) => self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now),
-            (false, true) => self.wait(Waiting::FirstByte, LAST_CALL, shared.now),
-            (false, false) => self.wait(Waiting::FirstByte, shared.config.head_timeout, shared.now),
+        if self.requests == 0 {
+            let limit = shared.closing.map_or(shared.config.head_timeout, |_| LAST_CALL);
+            return self.wait(Waiting::FirstByte, limit, shared.now);
         }
+        self.wait(Waiting::NextRequest, shared.config.keepalive.unwrap_or_default(), shared.now);
+        self.deadline = [self.deadline, shared.closing].into_iter().flatten().min();
+        Next::Wait
     }
 
     fn is_between_requests(&self) -> bool {

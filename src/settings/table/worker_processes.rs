@@ -77,7 +77,8 @@ When there are more, the one that has been idle for the longest time gives way."
         reload: Reload::RespawnWorkers,
         doc: "Requests after which a worker is replaced.
 
-It bounds the harm that an application's memory leak can do. With 0 no worker is replaced for it.",
+It bounds the harm that an application's memory leak can do. The worker serves until its successor is ready, so that it
+may answer some more. With 0 no worker is replaced for it.",
     },
     Setting {
         name: "max_requests_jitter",

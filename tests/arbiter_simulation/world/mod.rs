@@ -1,7 +1,7 @@
 //! The operating system, the zygotes, the workers and the operator, as a model with a virtual clock.
 //!
 //! Everything that happens is on an agenda, ordered by time. Zygotes hang, die and lose answers; forks fail; workers do
-//! not boot, hang, crash and ignore signals; news comes late, twice and in any order; the clock jumps. What is never
+//! not boot, resign as soon as they serve, hang, crash and ignore signals; news comes late, twice and in any order; the clock jumps. What is never
 //! wrong is what the kernel guarantees: KILL ends a process, a process is a zombie until it is reaped, and its pid is
 //! not given to another before that (nor, as pids are handed out in a cycle, soon after).
 
@@ -30,6 +30,7 @@ enum Happening {
     Boots(Pid),
     Works(Pid),
     Rests(Pid),
+    Resigns(Pid),
     Dies(Pid, Exit),
     OperatorActs,
     StrangerEnds,
@@ -39,7 +40,7 @@ enum Happening {
 /// A worker process.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
-    slot: Slot,
+    pub(crate) slot: Slot,
     pub(crate) booted: bool,
     /// It ignores everything but KILL, and ABRT if it ignores that, too.
     pub(crate) hung: bool,
@@ -174,6 +175,7 @@ impl World {
             Happening::Boots(pid) => self.boots(pid),
             Happening::Works(pid) => self.works(pid),
             Happening::Rests(pid) => self.rests(pid),
+            Happening::Resigns(pid) => self.resigns(pid),
             Happening::Dies(pid, exit) => self.dies(pid, exit),
         }
         None
@@ -183,6 +185,13 @@ impl World {
     fn tell(&mut self, event: Event) {
         let delay = if self.fault(3) { self.random.millis(0, 20_000) } else { self.random.millis(0, 30) };
         self.plan_in(delay, Happening::Deliver(event));
+    }
+
+    /// Sends the master news that it may well never hear of.
+    fn tell_perhaps(&mut self, event: Event) {
+        if !self.fault(5) {
+            self.tell(event);
+        }
     }
 
     fn deliver(&mut self, event: Event) -> Event {

@@ -1,4 +1,6 @@
-//! Workers: they boot, work, rest, hang, die, and do as they are told, or they do not.
+//! Workers: they boot, work, rest, resign, hang, die, and do as they are told, or they do not.
+
+use std::time::Duration;
 
 use gunicorn::arbiter::{Event, Exit, GenerationId, Pid, Slot, WorkerSignal};
 use gunicorn::time::Time;
@@ -51,7 +53,28 @@ impl World {
         let slot = process.slot;
         self.set_deadline(pid, None);
         self.tell(Event::WorkerReady { slot, pid });
+        if !self.calm && self.random.chance(50) {
+            let service = if self.random.chance(20) { Duration::ZERO } else { self.random.millis(0, 60_000) };
+            self.plan_in(service, Happening::Resigns(pid));
+        }
         self.rests(pid);
+    }
+
+    /// It has had its share of requests. Whether the master hears of it or not, it serves on.
+    pub(super) fn resigns(&mut self, pid: Pid) {
+        let calm = self.calm;
+        let Some(slot) = self.active(pid).filter(|process| process.booted && !calm).map(|process| process.slot) else {
+            return;
+        };
+        self.tell_perhaps(Event::WorkerResigned { slot, pid });
+        if self.fault(10) {
+            let again = self.random.millis(0, 5_000);
+            self.plan_in(again, Happening::Resigns(pid));
+        }
+        if self.fault(3) {
+            // Nonsense: another's slot.
+            self.tell(Event::WorkerResigned { slot: Slot(slot.0 + 1), pid });
+        }
     }
 
     pub(super) fn set_deadline(&mut self, pid: Pid, deadline: Option<Time>) {
