@@ -10,12 +10,16 @@
 
 mod acceptor;
 mod body;
+mod budget;
+mod buffers;
 mod config;
 mod connection;
 mod date;
 mod exchange;
+mod flusher;
 mod input;
 mod output;
+mod queue;
 mod response;
 mod timers;
 mod wake;
@@ -32,10 +36,12 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use body::MEMORY_BYTES;
+use buffers::Buffers;
 pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
 pub use input::MAX_BYTES as LONGEST_HEAD;
+use output::Output;
 use timers::Timers;
 use wake::WakePipe;
 use work::WorkPool;
@@ -99,6 +105,8 @@ impl Reactor {
     /// # Errors
     /// Those of epoll_create1(2), epoll_ctl(2) and getsockname(2).
     pub fn new(listeners: Vec<Listener>, config: ReactorConfig) -> io::Result<Self> {
+        let buffers = Buffers::new(&config);
+        let pool = WorkPool::new(&buffers);
         let mut reactor = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
@@ -109,7 +117,7 @@ impl Reactor {
             acceptor: Acceptor::new(listeners)?,
             signals: None,
             parent: None,
-            shared: Shared { config, pool: WorkPool::default(), now: clock::now(), closing: false },
+            shared: Shared { config, buffers, pool, now: clock::now(), closing: false },
             accepted: 0,
         };
         reactor.gate()?;
@@ -204,6 +212,7 @@ impl Reactor {
             connection.readiness.merge(*readiness);
         }
         self.shared.now = clock::now();
+        connection.output.settle();
         connection.check_in(work, &mut self.shared);
         let next = connection.advance(&mut self.shared);
         *slot = Place::Here(connection);
@@ -241,6 +250,11 @@ impl Reactor {
     /// Connections accepted since this was asked last.
     pub fn take_accepted(&mut self) -> u64 {
         std::mem::take(&mut self.accepted)
+    }
+
+    /// Bytes that requests and responses hold now, in memory and in files.
+    pub fn buffered(&self) -> (u64, u64) {
+        (self.shared.buffers.memory.used(), self.shared.buffers.disk.used())
     }
 
     /// How long a turn may sleep.
@@ -343,7 +357,8 @@ impl Reactor {
         }
         let Some((stream, peer, local)) = self.acceptor.accept(self.shared.now) else { return false };
         self.accepted += 1;
-        let place = self.places.insert(Place::Here(Box::new(Connection::new(stream, peer, local))));
+        let output = Output::new(&self.shared.buffers);
+        let place = self.places.insert(Place::Here(Box::new(Connection::new(stream, peer, local, output))));
         self.advance(place, Connection::advance);
         true
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
+use super::buffers::Buffers;
 use super::config::ReactorConfig;
 use super::date;
 use super::input::Fill;
@@ -46,6 +47,7 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: ReactorConfig,
+    pub(super) buffers: Arc<Buffers>,
     pub(super) pool: WorkPool,
     /// The time, as it was when the reactor last looked.
     pub(super) now: Time,
@@ -152,12 +154,12 @@ pub(super) struct Connection {
 
 impl Connection {
     /// One that was just accepted. Reading is worth a try: the request often is there with the connection.
-    pub(super) fn new(stream: Stream, peer: Address, local: Arc<Address>) -> Self {
+    pub(super) fn new(stream: Stream, peer: Address, local: Arc<Address>, output: Output) -> Self {
         Self {
             stream,
             peer,
             local,
-            output: Output::default(),
+            output,
             readiness: Readiness { readable: true, hung_up: false },
             phase: Phase::Head,
             waiting: Waiting::Nothing,

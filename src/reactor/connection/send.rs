@@ -53,6 +53,11 @@ impl Connection {
         self.output.flush(&mut self.stream, &mut self.progress)
     }
 
+    /// Has the flusher send what the queue holds; `false`: it cannot.
+    pub(in crate::reactor) fn hand_over(&mut self) -> bool {
+        self.output.hand_over(&self.stream)
+    }
+
     /// One write past the queue.
     fn try_send(&mut self, parts: &[&[u8]]) -> io::Result<usize> {
         let sent = match parts {
