@@ -42,8 +42,8 @@ impl Buffers {
         })
     }
 
-    /// Adds `bytes` at the end of `file`, if it is still there, or of a new one that takes its place. Gives the file and
-    /// the place in it; `None`, and one line in the log: it cannot be kept in a file.
+    /// Adds `bytes` at the end of `file`, if it is still there, or of a new one that takes its place. Gives the file
+    /// and the place in it; `None`, and one line in the log: it cannot be kept in a file.
     pub(super) fn append(&self, file: &mut Weak<SpoolFile>, bytes: &[u8]) -> Option<(Arc<SpoolFile>, u64)> {
         match self.try_append(file, bytes) {
             Ok(place) => {

@@ -25,8 +25,8 @@ use crate::net::Address;
 use crate::sys::clock;
 use crate::sys::writable::wait_writable;
 
-/// How long an application that makes its body part by part waits for a client that is a little behind, before the flusher
-/// takes over: a client that reads as it should costs no thread so, and the application does not run away from it.
+/// How long an application that makes its body part by part waits for a client that is a little behind, before the
+/// flusher takes over: a client that reads as it should costs no thread so, and the application does not run away.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Up to this size a part of the body is copied behind the head and sent with it by one write(2), in bytes: for so
@@ -247,8 +247,8 @@ impl Exchange {
         &self.work.response.head
     }
 
-    /// Whether the next step of the response, of `length` bytes, may write to a file or wait for the client. Who holds a
-    /// lock that others need (an interpreter's, say) gives it up for that.
+    /// Whether the next step of the response, of `length` bytes, may write to a file or wait for the client. Who holds
+    /// a lock that others need (an interpreter's, say) gives it up for that.
     pub fn may_take_time(&self, length: usize) -> bool {
         length > OUTPUT_BYTES || self.connection.output.is_handed_over() || !self.connection.output.is_empty()
     }

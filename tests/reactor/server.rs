@@ -160,7 +160,9 @@ pub(crate) fn file(bytes: &[u8]) -> std::fs::File {
 
 /// Bytes of which each is different from those near it.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|place| (place % 251) as u8).collect()
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat(length / 251 + 1);
+    bytes.truncate(length);
+    bytes
 }
 
 /// What a test changes of the defaults.
@@ -391,7 +393,8 @@ impl<S: Read + Write> Client<S> {
         while self.pending.len() < length {
             assert!(self.receive(), "closed {} bytes too early", length - self.pending.len());
         }
-        self.pending.drain(..length).collect()
+        let rest = self.pending.split_off(length);
+        std::mem::replace(&mut self.pending, rest)
     }
 
     fn receive(&mut self) -> bool {

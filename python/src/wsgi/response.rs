@@ -89,8 +89,8 @@ impl Sending {
         Ok(())
     }
 
-    /// Takes the next step of the response, of `length` bytes: detached from the interpreter if that may write to a file
-    /// or wait for the client.
+    /// Takes the next step of the response, of `length` bytes: detached from the interpreter if that may write to a
+    /// file or wait for the client.
     fn step(
         &mut self,
         py: Python<'_>,
@@ -185,8 +185,8 @@ impl Response {
         Ok(())
     }
 
-    /// As `send`, of a part that must go now, since the application is going to make the next one: when this returns, the
-    /// client has all of it, or is being sent it while the application runs.
+    /// As `send`, of a part that must go now, since the application is going to make the next one: when this returns,
+    /// the client has all of it, or is being sent it while the application runs.
     ///
     /// # Errors
     /// As `send`.
