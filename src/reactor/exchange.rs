@@ -139,12 +139,6 @@ impl Exchange {
     /// [`ResponseError::Gone`].
     pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
         self.make_room()?;
-        self.append(data)
-    }
-
-    /// As `write`, whatever waits already.
-    fn append(&mut self, data: &[u8]) -> Result<(), ResponseError> {
-        self.check_open()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame(data.len());
         response.given += data.len() as u64;
@@ -222,7 +216,7 @@ impl Exchange {
         let page = error_page(status, detail);
         let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
         let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
-        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.append(page.as_bytes()));
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
         if sent.and_then(|()| self.finish()).is_err() {
             self.abort();
         }

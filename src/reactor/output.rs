@@ -73,6 +73,9 @@ impl Output {
     /// Whether it can be added to: not so when the flusher has found the connection broken, or the client has
     /// taken nothing of what waits for `limit`, or this is a fork of the process that sends it.
     pub(super) fn is_open(&mut self, limit: Duration) -> bool {
+        if self.flow.is_none() {
+            return !self.queue.is_broken();
+        }
         self.disown_if_forked();
         !self.queue.is_broken() && self.flow.as_ref().is_none_or(|flow| flow.is_alive(limit))
     }

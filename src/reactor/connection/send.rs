@@ -14,7 +14,9 @@ impl Connection {
             return self.flush().map(drop);
         }
         let sent = self.try_send(parts)?;
-        self.output.push_rest(parts, sent);
+        if sent < parts.iter().map(|part| part.len()).sum() {
+            self.output.push_rest(parts, sent);
+        }
         Ok(())
     }
 
