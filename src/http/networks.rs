@@ -116,8 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "*", "localhost", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10.0.0.0/", "10.0.0"]
-        {
+        for text in ["", "*", "localhost", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10.0.0.0/", "10.0.0"] {
             assert_eq!(Network::parse(text), None, "{text}");
         }
     }
