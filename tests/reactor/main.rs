@@ -7,4 +7,5 @@ mod connections;
 mod foreign;
 mod server;
 mod slow;
+mod spool;
 mod stop;
