@@ -69,9 +69,9 @@ def test_connections_of_one_worker(serve):
 def test_reader_that_takes_nothing(serve):
     server = serve("--client-send-timeout", 1, "--keep-alive", 5).start(workers=1)
     [worker] = server.workers()
-    before = procs.descriptors(worker)
+    before = procs.sockets(worker)
     with server.connect() as client:
         client.send("GET /large?size=50000000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        eventually(lambda: procs.descriptors(worker) > before, what="the response has begun")
-        eventually(lambda: procs.descriptors(worker) == before, what="the connection is given up")
+        eventually(lambda: procs.sockets(worker) > before, what="the response has begun")
+        eventually(lambda: procs.sockets(worker) == before, what="the connection is given up")
         assert not client.response().complete
