@@ -125,6 +125,8 @@ fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<
         write_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),
         temp_dir: settings.tmp_upload_dir.clone().unwrap_or(defaults.temp_dir),
+        buffer_memory: settings.buffer_memory,
+        buffer_disk: settings.buffer_disk,
         heartbeat,
     })
 }

@@ -37,8 +37,12 @@ pub struct ReactorConfig {
     /// Most connections at one time; then the one that has been idle for longest gives way to a newcomer, and while
     /// none is idle nothing is accepted.
     pub max_connections: usize,
-    /// Where long request bodies are kept.
+    /// Where long request bodies are kept, and responses that wait for slow readers.
     pub temp_dir: PathBuf,
+    /// Bytes that requests and responses may hold in memory, all of them together; beyond, they are kept in files.
+    pub buffer_memory: u64,
+    /// Bytes that they may hold in files; beyond, request bodies are refused and responses wait for their readers.
+    pub buffer_disk: u64,
     /// Whose deadline is put off while a response waits for its client; `None`: nobody watches.
     pub heartbeat: Option<Heartbeat>,
 }
@@ -83,6 +87,8 @@ impl Default for ReactorConfig {
             write_timeout: Duration::from_secs(30),
             max_connections: MAX_CONNECTIONS,
             temp_dir: std::env::temp_dir(),
+            buffer_memory: 64 * 1024 * 1024,
+            buffer_disk: 1024 * 1024 * 1024,
             heartbeat: None,
         }
     }

@@ -1,19 +1,22 @@
 //! One request and its response, checked out of the reactor while the application runs.
 //!
-//! Whoever runs the application writes the response through it, straight to the socket; what the socket does not take
-//! is left to the reactor, so that a slow client holds nobody as long as the response fits [`OUTPUT_BYTES`]. Only an
-//! application that makes a body part by part, without telling its length, is held to its client's pace.
+//! Whoever runs the application writes the response through it, straight to the socket. What the socket does not take
+//! waits, in memory or in a file, for the reactor, which goes on with it when the exchange has ended; that of an
+//! application which makes its body part by part the flusher sends meanwhile. So a slow client holds nobody
+//! within the bounds of the worker; beyond them, whoever writes waits for the client.
 
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 pub use super::body::RequestBody;
 use super::config::Heartbeat;
 use super::connection::Connection;
 use super::date;
+pub use super::output::OUTPUT_BYTES;
 use super::response::{Response, Stage};
 use super::work::Work;
 use crate::http::h1::{ERROR_PAGE_TYPE, Finish, RequestContext, encode_early_hints, error_page};
@@ -21,10 +24,12 @@ use crate::http::{Head, ProxyHeader, Version, reason_phrase};
 pub use crate::http::{ResponseError, ResponseHead};
 use crate::log;
 use crate::net::Address;
+use crate::sys::clock;
 use crate::sys::writable::wait_writable;
 
-/// Bytes of a response that wait in memory for the client; beyond, whoever writes waits for the client.
-pub const OUTPUT_BYTES: usize = 1024 * 1024;
+/// How long an application that makes its body part by part waits for a client that is a little behind, before the
+/// flusher takes over: a client that reads as it should costs no thread so, and the application does not run away.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Up to this size a part of the body is copied behind the head and sent with it by one write(2), in bytes: for so
 /// few, copying is cheaper than a scattered write.
@@ -130,7 +135,7 @@ impl Exchange {
         let request = RequestContext {
             version: self.work.head.version,
             is_head: self.head().method() == b"HEAD",
-            keep_alive: self.persist && self.work.head.keep_alive,
+            keep_alive: self.persist && self.work.head.keep_alive && !self.connection.closes.load(Relaxed),
         };
         let response = &mut self.work.response;
         if response.is_head_sent {
@@ -141,7 +146,23 @@ impl Exchange {
         response.head.drain(..replaced);
         response.status = head.status;
         response.given = 0;
+        if response.encoder.has_left_out() {
+            self.complain_of_hop_by_hop();
+        }
         Ok(())
+    }
+
+    /// PEP 3333 forbids the application what belongs to the connection. It is told once in a process, since an
+    /// application that does so does it all the time.
+    fn complain_of_hop_by_hop(&self) {
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if !TOLD.swap(true, Relaxed) {
+            let (method, target) = (self.head().method().escape_ascii(), self.head().target().escape_ascii());
+            log::warning!(
+                "Response to {method} {target}: hop-by-hop headers are the server's (PEP 3333), the application's are \
+                 not sent"
+            );
+        }
     }
 
     /// Whether any byte of the final response may have left (after that, only `abort` can end it early).
@@ -151,18 +172,12 @@ impl Exchange {
 
     /// Sends a part of the body. Bytes beyond the Content-Length are dropped, bytes for a response without a body
     /// (HEAD, 204, 304) too. What the socket does not take at once goes into the output buffer. Waits for the client
-    /// first if that is full: see [`Self::is_full`].
+    /// first if that is beyond its bounds.
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn write(&mut self, data: &[u8]) -> Result<(), ResponseError> {
         self.make_room()?;
-        self.append(data)
-    }
-
-    /// As `write`, whatever waits already.
-    fn append(&mut self, data: &[u8]) -> Result<(), ResponseError> {
-        self.check_open()?;
         let response = &mut self.work.response;
         let frame = response.encoder.frame(data.len());
         response.given += data.len() as u64;
@@ -217,8 +232,9 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn finish(&mut self) -> Result<(), ResponseError> {
-        // It adds a few bytes to what may already wait: nobody has to make room for them.
-        self.check_open()?;
+        // A part that was kept against the bounds is not left to the reactor; for the few bytes that may come now
+        // nobody has to make room.
+        self.make_room()?;
         self.check_length();
         let mut last = Vec::new();
         let finish = self.work.response.encoder.finish(&mut last);
@@ -239,7 +255,7 @@ impl Exchange {
         let page = error_page(status, detail);
         let fields: [(&[u8], &[u8]); 1] = [(b"Content-Type", ERROR_PAGE_TYPE)];
         let head = ResponseHead { status, reason: reason_phrase(status).as_bytes(), fields: &fields };
-        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.append(page.as_bytes()));
+        let sent = self.start(&head, Some(page.len() as u64)).and_then(|()| self.write(page.as_bytes()));
         if sent.and_then(|()| self.finish()).is_err() {
             self.abort();
         }
@@ -264,43 +280,72 @@ impl Exchange {
         &self.work.response.head
     }
 
-    /// Whether the output buffer is beyond its bound, so that the next step of the response has to wait for the client.
-    /// Who holds a lock that others need (an interpreter's, say) gives it up and calls [`Self::make_room`] first.
-    pub fn is_full(&self) -> bool {
-        self.connection.output.held() > OUTPUT_BYTES
+    /// Whether the next step of the response, of `length` bytes, may write to a file or wait for the client. Who holds
+    /// a lock that others need (an interpreter's, say) gives it up for that.
+    pub fn may_take_time(&self, length: usize) -> bool {
+        length > OUTPUT_BYTES || self.connection.output.is_handed_over() || !self.connection.output.is_empty()
     }
 
-    /// Waits until the output buffer is within its bound.
-    ///
-    /// # Errors
-    /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
-    pub fn make_room(&mut self) -> Result<(), ResponseError> {
-        while self.is_full() {
+    /// Waits until the output buffer is within its bounds.
+    fn make_room(&mut self) -> Result<(), ResponseError> {
+        while self.connection.output.is_full() {
             self.wait_for_client()?;
         }
         self.check_open()
     }
 
-    /// Whether an application that makes the body part by part has to wait before it makes the next one: of those that
-    /// it has given something is still here (PEP 3333, "Buffering and Streaming"). Not so when the body is
-    /// complete: then nothing depends on what the application does next.
+    /// Whether something that the application has given is here and nobody sends it, while it makes the next part. When
+    /// the body is complete nothing depends on what the application does next: that is left to the reactor.
     pub fn is_behind(&self) -> bool {
-        !self.connection.output.is_empty() && !self.work.response.encoder.is_body_complete()
+        let output = &self.connection.output;
+        !output.is_handed_over() && !output.is_empty() && !self.work.response.encoder.is_body_complete()
     }
 
-    /// Waits until the client has been sent all there is, if [`Self::is_behind`].
+    /// Sees to it that what is here is sent while the application makes the next part (PEP 3333, "Buffering and
+    /// Streaming"): by the flusher, if the client does not take it right now. Waits for the client only where
+    /// that cannot be.
     ///
     /// # Errors
-    /// As [`Self::make_room`].
+    /// [`ResponseError::Gone`], also when the client takes nothing for too long, and when the response has ended.
     pub fn catch_up(&mut self) -> Result<(), ResponseError> {
+        self.await_briefly()?;
+        if self.is_behind() && !self.connection.hand_over() {
+            while self.is_behind() {
+                self.wait_for_client()?;
+            }
+        }
+        self.check_open()
+    }
+
+    /// The application is going to use the socket itself: waits until what it has given so far is sent, and has nothing
+    /// sent behind its back from now on.
+    ///
+    /// # Errors
+    /// As [`Self::catch_up`].
+    pub fn lend_socket(&mut self) -> Result<(), ResponseError> {
+        self.connection.output.lend();
         while self.is_behind() {
             self.wait_for_client()?;
         }
         self.check_open()
     }
 
+    /// Waits for a client that is just reading, for a moment.
+    fn await_briefly(&mut self) -> Result<(), ResponseError> {
+        let end = clock::now() + PATIENCE;
+        while self.is_behind() && clock::now() < end {
+            match wait_writable(self.connection.stream.as_fd(), end - clock::now()) {
+                Ok(true) if self.connection.flush().is_err() => return self.gone(),
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until the client takes something, and sends that. The worker is not late meanwhile.
     fn wait_for_client(&mut self) -> Result<(), ResponseError> {
+        self.connection.output.take_back();
         let put_off = |wait| self.heartbeat.iter().for_each(|heartbeat| heartbeat.put_off(wait));
         put_off(self.write_timeout);
         let is_writable = wait_writable(self.connection.stream.as_fd(), self.write_timeout);
@@ -320,9 +365,10 @@ impl Exchange {
     }
 
     /// The response can still be added to.
-    fn check_open(&self) -> Result<(), ResponseError> {
+    fn check_open(&mut self) -> Result<(), ResponseError> {
         match self.work.response.stage {
-            Stage::Open => Ok(()),
+            Stage::Open if self.connection.output.is_open(self.write_timeout) => Ok(()),
+            Stage::Open => self.gone(),
             _ => Err(ResponseError::Gone),
         }
     }

@@ -4,6 +4,9 @@
 //! which leave as they are decoded, then whatever the client sent ahead (pipelining).
 
 use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::budget::{Charge, Pool};
 
 /// Bytes of a fresh buffer: a usual head, and a form with it, in one read.
 const INITIAL_BYTES: usize = 16 * 1024;
@@ -24,6 +27,8 @@ pub(super) enum Fill {
     End,
     /// No room: the head is longer than the buffer may become.
     Full,
+    /// No room: the worker's bound is reached.
+    Refused,
 }
 
 /// The receive buffer. `bytes` is always initialised in full, so that it can be handed to read(2).
@@ -36,11 +41,13 @@ pub(super) struct Input {
     cursor: usize,
     /// One past the last byte received.
     end: usize,
+    /// For what is beyond a fresh buffer.
+    charge: Charge,
 }
 
 impl Input {
-    pub(super) fn new() -> Self {
-        Self { bytes: vec![0; INITIAL_BYTES], start: 0, cursor: 0, end: 0 }
+    pub(super) fn new(memory: &Arc<Pool>) -> Self {
+        Self { bytes: vec![0; INITIAL_BYTES], start: 0, cursor: 0, end: 0, charge: Charge::new(memory) }
     }
 
     /// Forgets everything.
@@ -90,8 +97,10 @@ impl Input {
 
     /// Reads once into the free room.
     pub(super) fn fill(&mut self, stream: &mut impl Read) -> io::Result<Fill> {
-        if self.end == self.bytes.len() && !self.make_room() {
-            return Ok(Fill::Full);
+        if self.end == self.bytes.len()
+            && let Some(refusal) = self.make_room()
+        {
+            return Ok(refusal);
         }
         let room = &mut self.bytes[self.end..];
         match stream.read(room) {
@@ -106,19 +115,24 @@ impl Input {
         }
     }
 
-    /// Makes room by moving the message to the front, or by growing.
-    fn make_room(&mut self) -> bool {
+    /// Makes room by moving the message to the front, or by growing. Gives the reason why there is none.
+    fn make_room(&mut self) -> Option<Fill> {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.cursor -= self.start;
             self.start = 0;
-            return true;
+            return None;
         }
         let grown = (self.bytes.len() * 2).min(MAX_BYTES);
-        let grows = grown > self.bytes.len();
+        if grown == self.bytes.len() {
+            return Some(Fill::Full);
+        }
+        if !self.charge.set((grown - INITIAL_BYTES) as u64) {
+            return Some(Fill::Refused);
+        }
         self.bytes.resize(grown, 0);
-        grows
+        None
     }
 }
 
@@ -127,8 +141,12 @@ impl Input {
 mod tests {
     use super::*;
 
+    fn input() -> Input {
+        Input::new(&Pool::new(MAX_BYTES as u64))
+    }
+
     fn filled(mut text: &[u8]) -> Input {
-        let mut input = Input::new();
+        let mut input = input();
         assert_eq!(input.fill(&mut text).unwrap(), Fill::Drained);
         input
     }
@@ -146,7 +164,7 @@ mod tests {
 
     #[test]
     fn pipelined_bytes_move_to_the_front_when_room_is_needed() {
-        let mut input = Input::new();
+        let mut input = input();
         input.fill(&mut &vec![b'a'; INITIAL_BYTES][..]).unwrap();
         input.accept_head(INITIAL_BYTES - 2);
         input.next_message();
@@ -157,7 +175,7 @@ mod tests {
 
     #[test]
     fn it_grows_up_to_its_bound() {
-        let mut input = Input::new();
+        let mut input = input();
         let mut endless = io::repeat(b'x');
         while input.fill(&mut endless).unwrap() != Fill::Full {}
         assert_eq!(input.pending().len(), MAX_BYTES);
@@ -165,7 +183,19 @@ mod tests {
     }
 
     #[test]
+    fn its_growth_is_charged() {
+        let memory = Pool::new(100_000);
+        let mut input = Input::new(&memory);
+        assert_eq!(memory.used(), 0);
+        let mut endless = io::repeat(b'x');
+        while input.fill(&mut endless).unwrap() != Fill::Refused {}
+        assert_eq!((input.pending().len(), memory.used()), (4 * INITIAL_BYTES, 3 * INITIAL_BYTES as u64));
+        drop(input);
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
     fn the_end_is_told() {
-        assert_eq!(Input::new().fill(&mut &b""[..]).unwrap(), Fill::End);
+        assert_eq!(input().fill(&mut &b""[..]).unwrap(), Fill::End);
     }
 }

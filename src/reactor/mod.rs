@@ -10,13 +10,17 @@
 
 mod acceptor;
 mod body;
+mod budget;
+mod buffers;
 mod config;
 mod connection;
 mod date;
 mod exchange;
+mod flusher;
 mod idle;
 mod input;
 mod output;
+mod queue;
 mod response;
 mod timers;
 mod wake;
@@ -25,6 +29,8 @@ mod work;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use mio::event::Event;
@@ -33,6 +39,7 @@ use slab::Slab;
 
 use acceptor::Acceptor;
 pub use body::MEMORY_BYTES;
+use buffers::Buffers;
 pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
@@ -104,6 +111,8 @@ impl Reactor {
     /// # Errors
     /// Those of epoll_create1(2), epoll_ctl(2) and getsockname(2).
     pub fn new(listeners: Vec<Listener>, config: ReactorConfig) -> io::Result<Self> {
+        let buffers = Buffers::new(&config);
+        let pool = WorkPool::new(&buffers);
         let mut reactor = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
@@ -115,7 +124,7 @@ impl Reactor {
             acceptor: Acceptor::new(listeners)?,
             signals: None,
             parent: None,
-            shared: Shared { config, pool: WorkPool::default(), now: clock::now(), closing: None },
+            shared: Shared { config, buffers, pool, now: clock::now(), closing: None, closes: Arc::default() },
             accepted: 0,
             complaint: Complaint::default(),
         };
@@ -242,6 +251,7 @@ impl Reactor {
             connection.readiness.merge(*readiness);
         }
         self.shared.now = clock::now();
+        connection.output.settle();
         connection.check_in(work, &mut self.shared);
         let next = connection.advance(&mut self.shared);
         *slot = Place::Here(connection);
@@ -268,6 +278,7 @@ impl Reactor {
     pub fn close_connections(&mut self, patience: Duration) {
         self.shared.now = clock::now();
         self.shared.closing = Some(self.shared.now + patience);
+        self.shared.closes.store(true, Relaxed);
         let places: Vec<usize> = self.places.iter().map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.advance(place, Connection::finish_up));
     }
@@ -280,6 +291,11 @@ impl Reactor {
     /// Connections accepted since this was asked last.
     pub fn take_accepted(&mut self) -> u64 {
         std::mem::take(&mut self.accepted)
+    }
+
+    /// Bytes that requests and responses hold now, in memory and in files.
+    pub fn buffered(&self) -> (u64, u64) {
+        (self.shared.buffers.memory.used(), self.shared.buffers.disk.used())
     }
 
     /// How long a turn may sleep.
@@ -375,9 +391,8 @@ impl Reactor {
         let Place::Here(connection) = slot else { return None };
         let work = connection.check_out()?;
         let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
-        let Shared { config, closing, .. } = &self.shared;
-        let persist =
-            config.keepalive.is_some_and(|time| !time.is_zero()) && closing.is_none() && connection.may_persist(config);
+        let config = &self.shared.config;
+        let persist = config.keepalive.is_some_and(|time| !time.is_zero()) && connection.may_persist(config);
         let (write_timeout, heartbeat) = (config.write_timeout, config.heartbeat);
         Some(Box::new(Exchange { place, connection, work, write_timeout, heartbeat, persist }))
     }
@@ -390,7 +405,7 @@ impl Reactor {
         let Some(accepted) = self.acceptor.accept(self.shared.now) else { return false };
         self.accepted += 1;
         self.make_place();
-        let place = self.places.insert(Place::Here(Box::new(Connection::new(accepted, &self.shared.config))));
+        let place = self.places.insert(Place::Here(Box::new(Connection::new(accepted, &self.shared))));
         self.advance(place, Connection::advance);
         true
     }

@@ -1,7 +1,10 @@
 //! What a connection needs only while a request is on it. Idle connections have none of it, and the few that are
 //! at work share a few of these: so the memory that a request touches is warm, and ten thousand idle clients are cheap.
 
-use super::body::RequestBody;
+use std::sync::Arc;
+
+use super::body::{Held, RequestBody};
+use super::buffers::Buffers;
 use super::input::Input;
 use super::response::Response;
 use crate::http::ParsedHead;
@@ -20,17 +23,20 @@ pub(super) struct Work {
     pub(super) head: ParsedHead,
     pub(super) decoder: BodyDecoder,
     pub(super) body: RequestBody,
+    /// What the body holds, whoever has it, until the request is done with.
+    pub(super) held: Held,
     pub(super) response: Response,
 }
 
 impl Work {
-    fn new() -> Self {
+    fn new(buffers: &Buffers) -> Self {
         let head = ParsedHead::default();
         Self {
-            input: Input::new(),
+            input: Input::new(&buffers.memory),
             decoder: BodyDecoder::new(head.framing),
             head,
             body: RequestBody::default(),
+            held: Held::new(buffers),
             response: Response::default(),
         }
     }
@@ -44,27 +50,36 @@ impl Work {
     fn reset(&mut self) {
         self.head.scan = Default::default();
         self.body = RequestBody::default();
+        self.held.clear();
         self.response.reset();
     }
 }
 
 /// Unused ones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[expect(clippy::vec_box, reason = "boxed they come and boxed they go: only the pointer moves")]
-pub(super) struct WorkPool(Vec<Box<Work>>);
+pub(super) struct WorkPool {
+    kept: Vec<Box<Work>>,
+    buffers: Arc<Buffers>,
+}
 
 impl WorkPool {
+    /// An empty pool.
+    pub(super) fn new(buffers: &Arc<Buffers>) -> Self {
+        Self { kept: Vec::new(), buffers: Arc::clone(buffers) }
+    }
+
     /// A fresh one.
     pub(super) fn take(&mut self) -> Box<Work> {
-        self.0.pop().unwrap_or_else(|| Box::new(Work::new()))
+        self.kept.pop().unwrap_or_else(|| Box::new(Work::new(&self.buffers)))
     }
 
     /// Takes one back.
     pub(super) fn give(&mut self, mut work: Box<Work>) {
-        if self.0.len() < KEPT && work.input.is_small() && work.response.head_capacity() <= KEPT_HEAD_BYTES {
+        if self.kept.len() < KEPT && work.input.is_small() && work.response.head_capacity() <= KEPT_HEAD_BYTES {
             work.input.clear();
             work.reset();
-            self.0.push(work);
+            self.kept.push(work);
         }
     }
 }

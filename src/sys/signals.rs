@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// SIGABRT
@@ -66,6 +66,18 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Runs `work` while no signal is delivered to this thread. Threads that it starts are never interrupted by one
+/// (pthread_create(3): they inherit the mask).
+///
+/// # Errors
+/// pthread_sigmask(3)
+pub fn with_all_blocked<R>(work: impl FnOnce() -> R) -> io::Result<R> {
+    let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let result = work();
+    former.thread_set_mask()?;
+    Ok(result)
 }
 
 /// Lets signals through, those first that have waited.

@@ -121,7 +121,7 @@ impl<'a> Lifecycle<'a> {
 
     /// How long connections may be idle from now on.
     fn patience(&self) -> Duration {
-        let most = self.graceful_timeout * 3 / 4;
+        let most = self.graceful_timeout / 4 * 3;
         if self.is_patient { most } else { most.min(LAST_WAIT) }
     }
 
@@ -252,7 +252,7 @@ mod tests {
         let length = fd::read(&master, &mut told).unwrap();
         assert_eq!(told[..length], encode_resigned(7, std::process::id()));
         assert_eq!(lifecycle.course(&mut reactor()), Course::Go);
-        assert_eq!(lifecycle.patience(), context.graceful_timeout * 3 / 4);
+        assert_eq!(lifecycle.patience(), context.graceful_timeout / 4 * 3);
         control.stop(Stop::Graceful);
         assert_eq!(lifecycle.course(&mut reactor()), Course::Exit(0));
         control.stop(Stop::Graceful);

@@ -62,6 +62,17 @@ def private_bytes(pid):
     return sum(int(size) * 1024 for name, size, _ in fields if name in ("Private_Clean:", "Private_Dirty:"))
 
 
+def sockets(pid):
+    """How many sockets `pid` has open."""
+    count = 0
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return count
+
+
 def descriptors(pid):
     """How many files, sockets included, `pid` has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -16,17 +16,13 @@ def test_idle_clients_leave_files_to_the_application(serve, own_app):
         server.start(workers=1)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    with server.connect() as known:
-        known.send(REQUEST)
-        assert known.response().body == b"opened"
-        idle = [server.connect() for _ in range(150)]
-        for client in idle:
-            client.send("GET / HTTP/1.1\r\nHo")
-        for _ in range(10):
-            known.send(REQUEST)
-            assert known.response().body == b"opened"
-        for client in idle:
-            client.close()
+    idle = [server.connect() for _ in range(150)]
+    for client in idle:
+        client.send("GET / HTTP/1.1\r\nHo")
+    for _ in range(10):
+        assert server.get("/").body == b"opened"
+    for client in idle:
+        client.close()
 
 
 def test_head_may_be_as_long_as_its_lines_together(serve):

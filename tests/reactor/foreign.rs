@@ -14,8 +14,8 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::server::{Client, LIMIT, eventually};
 
-const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fields: &[] };
-const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+pub(super) const OK: ResponseHead<'static> = ResponseHead { status: 200, reason: b"OK", fields: &[] };
+pub(super) const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn reactor() -> (Reactor, Client) {
     let (reactor, address) = reactor_with(LIMIT);
@@ -26,25 +26,25 @@ fn reactor_with(keepalive: Duration) -> (Reactor, SocketAddr) {
     listening(ReactorConfig { keepalive: Some(keepalive), ..ReactorConfig::default() })
 }
 
-fn with(config: ReactorConfig) -> (Reactor, Client) {
+pub(super) fn with(config: ReactorConfig) -> (Reactor, Client) {
     let (reactor, address) = listening(config);
     (reactor, connect(address))
 }
 
-fn listening(config: ReactorConfig) -> (Reactor, SocketAddr) {
+pub(super) fn listening(config: ReactorConfig) -> (Reactor, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), address)
 }
 
-fn connect(address: SocketAddr) -> Client {
+pub(super) fn connect(address: SocketAddr) -> Client {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     Client::over(stream)
 }
 
 /// Turns without waiting until there is a request, as a foreign loop does.
-fn next(reactor: &mut Reactor) -> Box<Exchange> {
+pub(super) fn next(reactor: &mut Reactor) -> Box<Exchange> {
     let mut poll = Poll::new().unwrap();
     poll.registry().register(&mut SourceFd(&reactor.as_raw_fd()), Token(0), Interest::READABLE).unwrap();
     loop {
@@ -217,7 +217,9 @@ fn the_time_of_a_slow_client_is_not_the_applications() {
     let slot: &'static SlotCells = Box::leak(Box::default());
     let heartbeat = Some(Heartbeat { slot, timeout: Duration::from_secs(60) });
     let write_timeout = Duration::from_secs(1000);
-    let (mut reactor, mut client) = with(ReactorConfig { heartbeat, write_timeout, ..ReactorConfig::default() });
+    let (buffer_memory, buffer_disk) = (0, 0);
+    let config = ReactorConfig { heartbeat, write_timeout, buffer_memory, buffer_disk, ..ReactorConfig::default() };
+    let (mut reactor, mut client) = with(config);
     client.send(REQUEST);
     let mut exchange = next(&mut reactor);
     let end_of_wait = clock::now() + write_timeout;

@@ -10,4 +10,5 @@ mod connections;
 mod foreign;
 mod server;
 mod slow;
+mod spool;
 mod stop;

@@ -68,6 +68,27 @@ impl TestApp {
                 exchange.send_file(file, 0, size as u64)?;
                 exchange.finish()
             }
+            "/stream" | "/stream-length" => {
+                exchange.start(&ok(), (path == "/stream-length").then_some(size as u64))?;
+                for part in pattern(size).chunks(50_000) {
+                    exchange.write(part)?;
+                    exchange.catch_up()?;
+                }
+                exchange.finish()
+            }
+            "/mixed" => {
+                exchange.start(&ok(), None)?;
+                let bytes = pattern(size);
+                for (number, part) in bytes.chunks(size / 20 + 1).enumerate() {
+                    match number % 3 {
+                        0 => exchange.write(part)?,
+                        1 => exchange.write_owned(Box::new(part.to_vec()))?,
+                        _ => exchange.send_file(file(part), 0, part.len() as u64)?,
+                    }
+                    exchange.catch_up()?;
+                }
+                exchange.finish()
+            }
             "/short" => respond(exchange, Some(10), &[b"abc"]),
             "/cut" => {
                 exchange.start(&ok(), None)?;
@@ -143,9 +164,20 @@ fn read(body: RequestBody) -> Vec<u8> {
 }
 
 fn tempfile(size: usize) -> std::fs::File {
+    file(&vec![b'f'; size])
+}
+
+pub(crate) fn file(bytes: &[u8]) -> std::fs::File {
     let mut file = gunicorn::sys::tempfile::unnamed(&std::env::temp_dir()).unwrap();
-    file.write_all(&vec![b'f'; size]).unwrap();
+    file.write_all(bytes).unwrap();
     file
+}
+
+/// Bytes of which each is different from those near it.
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat(length / 251 + 1);
+    bytes.truncate(length);
+    bytes
 }
 
 /// What a test changes of the defaults.
@@ -394,7 +426,7 @@ impl<S: Read + Write> Client<S> {
         rest
     }
 
-    fn until(&mut self, end: &[u8]) -> String {
+    pub(crate) fn until(&mut self, end: &[u8]) -> String {
         loop {
             if let Some(at) = self.pending.windows(end.len()).position(|window| window == end) {
                 return String::from_utf8(self.pending.drain(..at + end.len()).collect()).unwrap();
@@ -403,11 +435,12 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    fn exactly(&mut self, length: usize) -> Vec<u8> {
+    pub(crate) fn exactly(&mut self, length: usize) -> Vec<u8> {
         while self.pending.len() < length {
             assert!(self.receive(), "closed {} bytes too early", length - self.pending.len());
         }
-        self.pending.drain(..length).collect()
+        let rest = self.pending.split_off(length);
+        std::mem::replace(&mut self.pending, rest)
     }
 
     fn receive(&mut self) -> bool {

@@ -46,7 +46,7 @@ fn send_parts(py: Python<'_>, response: &Response, parts: &[Bound<'_, PyAny>]) -
     } else {
         parts.iter().try_for_each(|part| response.send(part, Some(length as u64)))?;
     }
-    response.finish(None)
+    response.finish(py, None)
 }
 
 fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>, sendfile: bool) -> PyResult<()> {
@@ -55,7 +55,7 @@ fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>, sendfile: boo
         && let Ok(file) = iterable.cast::<FileWrapper>()
         && file.get().send(py, response)?
     {
-        return response.finish(None);
+        return response.finish(py, None);
     }
     for part in iterable.try_iter()? {
         let part = part?;
@@ -66,7 +66,7 @@ fn send_iterable(response: &Response, iterable: &Bound<'_, PyAny>, sendfile: boo
         }
     }
     // If nothing has been sent by now the body is empty.
-    response.finish(Some(0))
+    response.finish(py, Some(0))
 }
 
 fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -4,6 +4,7 @@
 //! ended it is gone, and whoever calls them then gets a Python exception.
 
 use std::fs::File;
+use std::os::fd::RawFd;
 
 use gunicorn::reactor::{Exchange, ResponseError};
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
@@ -88,15 +89,16 @@ impl Sending {
         Ok(())
     }
 
-    /// Takes the next step of the response, once the client has taken enough of what was sent before.
+    /// Takes the next step of the response, of `length` bytes: detached from the interpreter if that may write to a
+    /// file or wait for the client.
     fn step(
         &mut self,
         py: Python<'_>,
-        step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError>,
+        length: usize,
+        step: impl FnOnce(&mut Exchange) -> Result<(), ResponseError> + Send,
     ) -> Result<(), SendError> {
         let exchange = &mut *self.exchange;
-        let room = if exchange.is_full() { py.detach(|| exchange.make_room()) } else { Ok(()) };
-        let result = room.and_then(|()| step(exchange));
+        let result = if exchange.may_take_time(length) { py.detach(|| step(exchange)) } else { step(exchange) };
         self.note(result)
     }
 
@@ -111,14 +113,13 @@ impl Sending {
         self.open(body_length)?;
         let bytes = part.as_bytes();
         if bytes.len() < LARGE {
-            return self.step(part.py(), |exchange| exchange.write(bytes));
+            return self.step(part.py(), bytes.len(), |exchange| exchange.write(bytes));
         }
         let owned = Box::new(PyBackedBytes::from(part.clone()));
-        self.step(part.py(), |exchange| exchange.write_owned(owned))
+        self.step(part.py(), bytes.len(), |exchange| exchange.write_owned(owned))
     }
 
-    /// Waits until the client has all there is, before the application makes more (PEP 3333, "Buffering and
-    /// Streaming").
+    /// Sees to it that what is here is sent while the application makes more (PEP 3333, "Buffering and Streaming").
     fn catch_up(&mut self, py: Python<'_>) -> Result<(), SendError> {
         let exchange = &mut *self.exchange;
         let result = if exchange.is_behind() { py.detach(|| exchange.catch_up()) } else { Ok(()) };
@@ -126,10 +127,16 @@ impl Sending {
     }
 
     /// Ends the response.
-    fn finish(&mut self, body_length: Option<u64>) -> Result<(), SendError> {
+    fn finish(&mut self, py: Python<'_>, body_length: Option<u64>) -> Result<(), SendError> {
         self.open(body_length)?;
-        let result = self.exchange.finish();
-        self.note(result)
+        self.step(py, 0, Exchange::finish)
+    }
+
+    /// The client's socket, for the application to use itself.
+    pub(super) fn lend_socket(&mut self, py: Python<'_>) -> RawFd {
+        // That the client has gone the application finds out by itself.
+        let _ = self.step(py, 0, Exchange::lend_socket);
+        self.exchange.as_raw_fd()
     }
 }
 
@@ -178,7 +185,8 @@ impl Response {
         Ok(())
     }
 
-    /// As `send`, of a part that the application may add to: when this returns, all of it has gone to the client.
+    /// As `send`, of a part that must go now, since the application is going to make the next one: when this returns,
+    /// the client has all of it, or is being sent it while the application runs.
     ///
     /// # Errors
     /// As `send`.
@@ -194,7 +202,7 @@ impl Response {
     pub(super) fn send_copied(&self, py: Python<'_>, bytes: &[u8], body_length: Option<u64>) -> PyResult<()> {
         self.with(|sending| {
             sending.open(body_length)?;
-            sending.step(py, |exchange| exchange.write(bytes))
+            sending.step(py, bytes.len(), |exchange| exchange.write(bytes))
         })??;
         Ok(())
     }
@@ -205,7 +213,7 @@ impl Response {
     /// As `send`.
     pub(super) fn send_whole(&self, body: &Bound<'_, PyBytes>) -> PyResult<()> {
         self.send(body, Some(body.as_bytes().len() as u64))?;
-        self.finish(None)
+        self.finish(body.py(), None)
     }
 
     /// Sends the file's bytes from `offset` on, and tells their number where the application has not.
@@ -215,7 +223,8 @@ impl Response {
     pub(super) fn send_file(&self, py: Python<'_>, file: File, offset: u64, length: u64) -> PyResult<()> {
         self.with(|sending| {
             sending.open(Some(length))?;
-            sending.step(py, |exchange| py.detach(|| exchange.send_file(file, offset, length)))
+            let result = py.detach(|| sending.exchange.send_file(file, offset, length));
+            sending.note(result)
         })??;
         Ok(())
     }
@@ -224,8 +233,8 @@ impl Response {
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn finish(&self, body_length: Option<u64>) -> PyResult<()> {
-        self.with(|sending| sending.finish(body_length))??;
+    pub(super) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
+        self.with(|sending| sending.finish(py, body_length))??;
         Ok(())
     }
 }
@@ -241,7 +250,10 @@ impl Response {
     fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut hints = Head::default();
         hints.set_hints(headers)?;
-        self.with(|sending| sending.step(headers.py(), |exchange| hints.hint(exchange)))??;
+        self.with(|sending| {
+            let result = hints.hint(&mut sending.exchange);
+            sending.note(result)
+        })??;
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ impl ClientSocket {
     }
 
     fn open(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let fd = self.response.get().with(|sending| ffi::duplicate(sending.exchange.as_raw_fd()))??;
+        let fd = self.response.get().with(|sending| ffi::duplicate(sending.lend_socket(py)))??;
         let keywords = [("fileno", std::os::fd::IntoRawFd::into_raw_fd(fd))].into_py_dict(py)?;
         let socket = py.import("socket")?.getattr("socket")?.call((), Some(&keywords))?;
         socket.call_method1("settimeout", (PATIENCE,))?;

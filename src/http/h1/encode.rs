@@ -120,6 +120,7 @@ pub enum Finish {
 pub struct Encoder {
     framing: Option<Framing>,
     keep_alive: bool,
+    hop_by_hop: bool,
     sent: u64,
 }
 
@@ -164,8 +165,13 @@ impl Encoder {
         let keeps_length = head.status >= 200 && head.status != 204;
         append_fields(head.fields, keeps_length, out);
         out.extend_from_slice(b"\r\n");
-        *self = Self { framing: Some(framing), keep_alive, sent: 0 };
+        *self = Self { framing: Some(framing), keep_alive, hop_by_hop: summary.hop_by_hop, sent: 0 };
         Ok(())
+    }
+
+    /// Whether the application has set fields of the connection (PEP 3333, "hop-by-hop"): they are left out.
+    pub fn has_left_out(&self) -> bool {
+        self.hop_by_hop
     }
 
     /// How to send the next `length` bytes of body: no byte beyond the Content-Length, none if there is to be no body.

@@ -17,7 +17,9 @@ enum Role {
     Connection,
     /// Sent if it names WebSocket.
     Upgrade,
-    /// Not sent: it belongs to the connection (PEP 3333, "hop-by-hop"), or the server sets it. gunicorn's list.
+    /// Not sent: it belongs to the connection (PEP 3333, "hop-by-hop"). gunicorn's list.
+    HopByHop,
+    /// Not sent: the server sets it.
     Dropped,
 }
 
@@ -25,17 +27,17 @@ impl Role {
     /// Names are told apart by length first: almost all fields are plain.
     fn of(name: &[u8]) -> Self {
         let (known, role): (&[u8], Self) = match name.len() {
-            2 => (b"te", Self::Dropped),
+            2 => (b"te", Self::HopByHop),
             4 => (b"date", Self::Dropped),
             6 => (b"server", Self::Dropped),
             7 => (b"upgrade", Self::Upgrade),
-            8 => (b"trailers", Self::Dropped),
-            10 if name.eq_ignore_ascii_case(b"keep-alive") => return Self::Dropped,
+            8 => (b"trailers", Self::HopByHop),
+            10 if name.eq_ignore_ascii_case(b"keep-alive") => return Self::HopByHop,
             10 => (b"connection", Self::Connection),
             14 => (b"content-length", Self::ContentLength),
-            17 => (b"transfer-encoding", Self::Dropped),
-            18 => (b"proxy-authenticate", Self::Dropped),
-            19 => (b"proxy-authorization", Self::Dropped),
+            17 => (b"transfer-encoding", Self::HopByHop),
+            18 => (b"proxy-authenticate", Self::HopByHop),
+            19 => (b"proxy-authorization", Self::HopByHop),
             _ => return Self::Plain,
         };
         if name.eq_ignore_ascii_case(known) { role } else { Self::Plain }
@@ -49,6 +51,8 @@ pub(super) struct Summary {
     pub(super) content_length: Option<u64>,
     /// The response switches to WebSocket, as gunicorn understands it: the connection is not HTTP's any more.
     pub(super) upgrade: bool,
+    /// Some of them are the connection's, and are not sent.
+    pub(super) hop_by_hop: bool,
     /// Room for the encoded fields, in bytes.
     pub(super) bytes: usize,
 }
@@ -62,7 +66,8 @@ impl Summary {
             summary.bytes += name.len() + value.len() + b": \r\n".len();
             match Role::of(name) {
                 Role::ContentLength => summary.note_content_length(trim(value))?,
-                Role::Connection => summary.upgrade |= trim(value).eq_ignore_ascii_case(b"upgrade"),
+                Role::Connection if trim(value).eq_ignore_ascii_case(b"upgrade") => summary.upgrade = true,
+                Role::Connection | Role::HopByHop => summary.hop_by_hop = true,
                 Role::Plain | Role::Upgrade | Role::Dropped => {}
             }
         }
@@ -143,7 +148,7 @@ pub(super) fn append_fields(fields: &[(&[u8], &[u8])], mut keeps_length: bool, o
                 keeps_length = false;
                 append_field(name, value, out);
             }
-            Role::ContentLength | Role::Connection | Role::Upgrade | Role::Dropped => {}
+            Role::ContentLength | Role::Connection | Role::Upgrade | Role::HopByHop | Role::Dropped => {}
         }
     }
 }

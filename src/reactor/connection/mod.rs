@@ -16,12 +16,14 @@ mod send;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
 use super::acceptor::Accepted;
+use super::buffers::Buffers;
 use super::config::ReactorConfig;
 use super::date;
 use super::idle::Rank;
@@ -49,11 +51,14 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: ReactorConfig,
+    pub(super) buffers: Arc<Buffers>,
     pub(super) pool: WorkPool,
     /// The time, as it was when the reactor last looked.
     pub(super) now: Time,
     /// No connection is to outlive its request, and none is to be idle after this time.
     pub(super) closing: Option<Time>,
+    /// The same for responses that are just being made, on whatever thread.
+    pub(super) closes: Arc<AtomicBool>,
 }
 
 /// Where a connection is in its life.
@@ -150,6 +155,8 @@ pub(super) struct Connection {
     progress: bool,
     /// What the poll watches the socket for.
     watched: Option<Interest>,
+    /// Whether responses from now on announce the end of the connection.
+    pub(super) closes: Arc<AtomicBool>,
     /// Requests that it has carried.
     requests: u64,
     /// Whether the peer is believed what it says about the client.
@@ -163,19 +170,20 @@ pub(super) struct Connection {
 
 impl Connection {
     /// One that was just accepted. Reading is worth a try: the request often is there with the connection.
-    pub(super) fn new((stream, peer, local): Accepted, config: &ReactorConfig) -> Self {
+    pub(super) fn new((stream, peer, local): Accepted, Shared { config, buffers, closes, .. }: &Shared) -> Self {
         Self {
             is_trusted: config.forwarding.trusts(peer.ip()),
             stream,
             peer,
             local,
-            output: Output::default(),
+            output: Output::new(buffers),
             readiness: Readiness { readable: true, hung_up: false },
             phase: if config.proxy_protocol == ProxyProtocol::Off { Phase::Head } else { Phase::Proxy },
             waiting: Waiting::Nothing,
             deadline: None,
             progress: false,
             watched: None,
+            closes: Arc::clone(closes),
             requests: 0,
             proxied: None,
             pace: (Time::default(), 0),

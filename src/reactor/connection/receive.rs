@@ -8,7 +8,7 @@ use super::{Connection, Ip, LAST_CALL, LINGER, Next, Phase, Readiness, Shared, W
 use crate::http::h1::{BodyDecoder, encode_continue, is_between_requests, parse_head};
 use crate::http::{Framing, Networks, ProtocolError, ProxyScan, Rule, parse_proxy};
 use crate::log;
-use crate::reactor::body::RequestBody;
+use crate::reactor::body::{RequestBody, is_full};
 use crate::reactor::config::ReactorConfig;
 use crate::reactor::input::Fill;
 use crate::time::Time;
@@ -90,11 +90,11 @@ impl Connection {
         };
         let data = work.input.pending().get(decoded.data).unwrap_or_default();
         self.pace.1 += data.len() as u64;
-        let stored = work.body.append(data, &shared.config.temp_dir);
+        let stored = work.body.append(data, &shared.config.temp_dir, &work.held);
         work.input.discard(decoded.consumed);
         if let Err(error) = stored.and_then(|()| if decoded.done { work.body.seal() } else { Ok(()) }) {
             log::error!("Cannot keep a request body in {}: {error}", shared.config.temp_dir.display());
-            self.answer_error(500, "");
+            self.answer_error(if is_full(&error) { 503 } else { 500 }, "");
             return None;
         }
         if decoded.done {
@@ -119,6 +119,10 @@ impl Connection {
             Ok(Fill::Blocked) => self.readiness = Readiness::default(),
             Ok(Fill::End) => return self.end_of_input(),
             Ok(Fill::Full) => self.answer_error(431, ""),
+            Ok(Fill::Refused) => {
+                log::warning!("Cannot keep a request's head: requests and responses hold as much as they may");
+                self.answer_error(503, "");
+            }
             Err(_) => return Some(Next::Close),
         }
         None

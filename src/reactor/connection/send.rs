@@ -14,7 +14,9 @@ impl Connection {
             return self.flush().map(drop);
         }
         let sent = self.try_send(parts)?;
-        self.output.push_rest(parts, sent);
+        if sent < parts.iter().map(|part| part.len()).sum() {
+            self.output.push_rest(parts, sent);
+        }
         Ok(())
     }
 
@@ -51,6 +53,11 @@ impl Connection {
     /// Sends what the queue holds, as far as the socket takes it; `true`: all of it.
     pub(in crate::reactor) fn flush(&mut self) -> io::Result<bool> {
         self.output.flush(&mut self.stream, &mut self.progress)
+    }
+
+    /// Has the flusher send what the queue holds; `false`: it cannot.
+    pub(in crate::reactor) fn hand_over(&mut self) -> bool {
+        self.output.hand_over(&self.stream)
     }
 
     /// One write past the queue.
