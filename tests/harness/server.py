@@ -19,6 +19,8 @@ APPS = ROOT / "tests" / "apps"
 GUNICORN = "gunicorn"
 OURS = "gunicorn-rs"
 MARK = "GUNICORN_TEST_SERVER"
+WORKER = os.environ.get("GUNICORN_TEST_WORKER", "sync")
+"""The worker kind of the servers of this run, both gunicorn's and ours."""
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 
@@ -53,7 +55,8 @@ class Server:
     def _defaults(self, bind):
         # gunicorn's control socket lies in the home directory: parallel servers would fight for it.
         control = ["--no-control-socket"] if self.kind == GUNICORN else []
-        return [*control, *(["--bind", bind] if bind else [])]
+        worker = ["--worker-class", WORKER, "--threads", "4"] if WORKER == "gthread" else []
+        return [*control, *worker, *(["--bind", bind] if bind else [])]
 
     def _environment(self, extra, apps):
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("GUNICORN", "WEB_", "PYTEST", "PYTHON"))}

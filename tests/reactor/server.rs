@@ -1,4 +1,5 @@
-//! A worker of the sync kind on a thread of the test, and a client for it.
+//! A worker on a thread of the test, and a client for it.
+#![allow(dead_code, reason = "each kind uses what it needs")]
 
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

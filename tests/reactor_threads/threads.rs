@@ -100,6 +100,7 @@ fn a_graceful_stop_waits_for_the_threads() {
     clients.iter_mut().for_each(|client| client.send("GET /meet HTTP/1.1\r\nHost: a\r\n\r\n"));
     eventually("all are in the application", || server.in_flight() == THREADS);
     server.tell(Stop::Graceful);
+    eventually("nobody is accepted", || std::net::TcpStream::connect(server.address).is_err());
     assert!(server.is_running());
     server.meeting.wait();
     for client in &mut clients {
