@@ -2,16 +2,20 @@
 
 import pytest
 
-from harness import OURS, Server
+from harness import OURS, WORKER, Server
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "sync_only(reason): a check of what only the sync kind does")
     config.addinivalue_line("markers", "not_yet(kind, reason): a check that a server of this kind must still fail")
 
 
 def pytest_collection_modifyitems(items):
     """Turns `not_yet` into a strict xfail for the one server that it names, so that a repaired check is noticed."""
     for item in items:
+        for mark in item.iter_markers("sync_only"):
+            if WORKER != "sync":
+                item.add_marker(pytest.mark.skip(reason=f"sync only: {mark.args[0]}"))
         for mark in item.iter_markers("not_yet"):
             kind, reason = mark.args
             callspec = getattr(item, "callspec", None)

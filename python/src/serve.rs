@@ -122,6 +122,7 @@ fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<
         head_timeout: settings.client_header_timeout,
         body_timeout: settings.client_body_timeout,
         body_min_rate: settings.client_body_min_rate,
+        streams_bodies: settings.stream_request_body && !is_sync,
         write_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),
         temp_dir: settings.tmp_upload_dir.clone().unwrap_or(defaults.temp_dir),

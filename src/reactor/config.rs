@@ -32,6 +32,8 @@ pub struct ReactorConfig {
     pub body_timeout: Duration,
     /// Least bytes a second of the body, on average, once `body_timeout` is over; `None`: any.
     pub body_min_rate: Option<u64>,
+    /// Whether a long body is handed out while it arrives: whoever runs the application may wait for the rest.
+    pub streams_bodies: bool,
     /// How long a client may pause while it takes the response.
     pub write_timeout: Duration,
     /// Most connections at one time; then the one that has been idle for longest gives way to a newcomer, and while
@@ -84,6 +86,7 @@ impl Default for ReactorConfig {
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             body_min_rate: None,
+            streams_bodies: false,
             write_timeout: Duration::from_secs(30),
             max_connections: MAX_CONNECTIONS,
             temp_dir: std::env::temp_dir(),

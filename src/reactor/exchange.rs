@@ -135,7 +135,11 @@ impl Exchange {
         let request = RequestContext {
             version: self.work.head.version,
             is_head: self.head().method() == b"HEAD",
-            keep_alive: self.persist && self.work.head.keep_alive && !self.connection.closes.load(Relaxed),
+            // What is left of a body that may never be read would be taken for the next request.
+            keep_alive: self.persist
+                && self.work.head.keep_alive
+                && self.work.decoder.is_done()
+                && !self.connection.closes.load(Relaxed),
         };
         let response = &mut self.work.response;
         if response.is_head_sent {

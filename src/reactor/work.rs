@@ -7,8 +7,9 @@ use super::body::{Held, RequestBody};
 use super::buffers::Buffers;
 use super::input::Input;
 use super::response::Response;
-use crate::http::ParsedHead;
+use super::streaming::BodyError;
 use crate::http::h1::BodyDecoder;
+use crate::http::{Framing, ParsedHead};
 
 /// Most of these that are kept for later.
 const KEPT: usize = 32;
@@ -25,6 +26,8 @@ pub(super) struct Work {
     pub(super) body: RequestBody,
     /// What the body holds, whoever has it, until the request is done with.
     pub(super) held: Held,
+    /// Why the rest of the body cannot be had.
+    pub(super) body_error: Option<BodyError>,
     pub(super) response: Response,
 }
 
@@ -37,6 +40,7 @@ impl Work {
             head,
             body: RequestBody::default(),
             held: Held::new(buffers),
+            body_error: None,
             response: Response::default(),
         }
     }
@@ -51,6 +55,9 @@ impl Work {
         self.head.scan = Default::default();
         self.body = RequestBody::default();
         self.held.clear();
+        // The body may have been left unread.
+        self.decoder = BodyDecoder::new(Framing::Length(0));
+        self.body_error = None;
         self.response.reset();
     }
 }

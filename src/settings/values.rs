@@ -69,6 +69,8 @@ pub struct Settings {
     pub worker_class: String,
     /// Threads of one worker, each with a request.
     pub threads: u32,
+    /// Hand long request bodies to the application while they arrive (kinds with threads).
+    pub stream_request_body: bool,
     /// A request that takes longer has its worker replaced; `None`: none does (setting 0).
     pub request_timeout: Option<Duration>,
     /// A worker silent for longer than this is killed; `None`: never (setting 0).
@@ -217,6 +219,7 @@ impl Settings {
             workers: 0,
             worker_class: String::new(),
             threads: 0,
+            stream_request_body: false,
             request_timeout: None,
             timeout: None,
             graceful_timeout: Duration::ZERO,

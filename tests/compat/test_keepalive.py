@@ -5,16 +5,19 @@ import pytest
 from harness import documented
 
 
+@pytest.mark.sync_only("others keep connections")
 def test_client_asks_to_keep(server):
     response = server.get("/", headers={"Connection": "keep-alive"})
     assert response.get("connection") == "close" and response.closed
 
 
+@pytest.mark.sync_only("others keep connections")
 def test_http_1_0_with_keep_alive(server):
     response = server.get("/", headers={"Connection": "keep-alive"}, http="1.0")
     assert response.get("connection") == "close" and response.closed
 
 
+@pytest.mark.sync_only("others keep connections")
 def test_pipelined_requests_get_one_answer(server):
     with server.connect() as connection:
         connection.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness import Server, documented
+from harness import WORKER, Server, documented
 
 ERROR_LINE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[(\d+)\] \[(\w+)\] (.*)"
 ACCESS_LINE = (
@@ -21,7 +21,7 @@ def test_lines_of_a_life(serve):
     master, texts = str(server.pid), [text for _, _, text in lines]
     assert lines[0][0] == master and re.fullmatch(rf"Starting {server.kind} \d+\.\d+\.\d+", texts[0])
     assert re.fullmatch(rf"Listening at: http://127\.0\.0\.1:\d+ \({master}\)", texts[1])
-    assert texts[2] == "Using worker: sync"
+    assert texts[2] == f"Using worker: {WORKER}"
     assert (str(worker), "INFO", f"Booting worker with pid: {worker}") in lines
     assert "Handling signal: term" in texts
     assert (str(worker), "INFO", f"Worker exiting (pid: {worker})") in lines

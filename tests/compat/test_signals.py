@@ -220,6 +220,7 @@ def test_worker_told_to_end_is_replaced(serve):
     server.wait_log(rf"Worker exiting \(pid: {ended}\)")
 
 
+@pytest.mark.sync_only("a request on a thread is not its worker")
 def test_hung_worker_is_replaced(serve):
     server = serve("--timeout", 1).start(workers=1)
     [hung] = server.workers()

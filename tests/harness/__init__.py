@@ -4,10 +4,10 @@ from .crowd import Crowd
 from .documented import documented
 from .http import Connection, Response, chunks, render
 from .kinds import KINDS
-from .server import APPS, GUNICORN, OURS, ROOT, Server
+from .server import APPS, GUNICORN, OURS, ROOT, WORKER, Server
 from .wait import eventually
 
 __all__ = [
-    "APPS", "GUNICORN", "OURS", "ROOT", "Connection", "Crowd", "Response", "Server",
+    "APPS", "GUNICORN", "OURS", "ROOT", "WORKER", "Connection", "Crowd", "Response", "Server",
     "chunks", "documented", "eventually", "render",
 ]

@@ -62,6 +62,17 @@ def private_bytes(pid):
     return sum(int(size) * 1024 for name, size, _ in fields if name in ("Private_Clean:", "Private_Dirty:"))
 
 
+def threads(pid):
+    """The names of the threads of `pid`."""
+    names = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            names.append((task / "comm").read_text().strip())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return names
+
+
 def sockets(pid):
     """How many sockets `pid` has open."""
     count = 0

@@ -24,6 +24,7 @@ def test_killed_workers_are_replaced_each_time(serve):
     assert server.get("/").status == 200
 
 
+@pytest.mark.sync_only("a request on a thread is not its worker")
 def test_hung_worker_is_named_with_its_request_and_stack(serve):
     server = serve("--timeout", 1).start(workers=1)
     [hung] = server.workers()
@@ -36,6 +37,7 @@ def test_hung_worker_is_named_with_its_request_and_stack(serve):
     assert server.get("/").status == 200
 
 
+@pytest.mark.sync_only("a request on a thread is not its worker")
 def test_worker_that_ignores_abort_is_killed(serve, own_app):
     server = serve("--timeout", 1, app="stubborn:app", apps=False)
     server.write("stubborn.py", own_app("unused") + (
@@ -118,6 +120,7 @@ def test_end_at_any_moment_of_the_start(serve, sig):
         eventually(lambda server=server: server.processes() == [])
 
 
+@pytest.mark.sync_only("when a busy thread hears of the stop is not known")
 def test_term_with_requests_in_flight_and_pending(serve):
     server = serve("--workers", 1).start(workers=1)
     gate = server.path("gate")

@@ -196,7 +196,15 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let config = ReactorConfig { keepalive: Some(LIMIT), ..ReactorConfig::default() };
-        Self { config, max_requests: None, graceful_timeout: LIMIT, resignation: None, baton: None, request_timeout: None, stuck: 0 }
+        Self {
+            config,
+            max_requests: None,
+            graceful_timeout: LIMIT,
+            resignation: None,
+            baton: None,
+            request_timeout: None,
+            stuck: 0,
+        }
     }
 }
 

@@ -46,10 +46,8 @@ fn blocked_threads_do_not_hold_up_the_last_one() {
 
 #[test]
 fn the_engine_goes_on_while_all_threads_are_in_the_application() {
-    let server = Server::with_meeting(
-        Plan::with(|config| config.head_timeout = Duration::from_millis(200)),
-        THREADS + 1,
-    );
+    let server =
+        Server::with_meeting(Plan::with(|config| config.head_timeout = Duration::from_millis(200)), THREADS + 1);
     let mut reader = server.connect();
     reader.send("GET /large?20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     reader.stream.peek(&mut [0]).unwrap();

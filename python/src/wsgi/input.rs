@@ -1,7 +1,7 @@
 //! `wsgi.input`: the request's body as a file to read.
 //!
-//! The body has arrived whole before the application is entered, so nothing here waits for the client. It is
-//! gone when the request has ended.
+//! The body has arrived whole before the application is entered, so that nothing here waits for the client, unless it
+//! is streamed: then what is asked for and is not here is waited for. It is gone when the request has ended.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,28 +12,39 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList};
 
 use super::checkout::{Checkout, Unavailable};
+use super::response::Response;
 
 /// The Python object.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Input", module = "gunicorn_rs")]
 pub(super) struct Input {
     body: Checkout<Body>,
+    /// Has the rest of a body that is streamed.
+    response: Py<Response>,
 }
 
 impl Input {
     /// An input without a request.
-    pub(super) fn new() -> Self {
-        Self { body: Checkout::new() }
+    pub(super) fn new(response: Py<Response>) -> Self {
+        Self { body: Checkout::new(), response }
     }
 
-    /// Gives it the body of a new request.
-    pub(super) fn begin(&self, body: RequestBody) {
-        self.body.begin(Body::new(body));
+    /// Gives it the body of a new request, or what has arrived of one that is still open.
+    pub(super) fn begin(&self, body: RequestBody, is_open: bool) {
+        self.body.begin(if is_open { Body::open(body) } else { Body::new(body) });
     }
 
     /// Ends the request: the body is dropped, now or by whoever is just reading it.
     pub(super) fn end(&self) {
         drop(self.body.try_end());
+    }
+
+    fn line<'py>(&self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
+        self.with(|body| {
+            let is_enough = |bytes: &[u8]| bytes.len() as u64 >= size || memchr::memchr(b'\n', bytes).is_some();
+            body.fill(py, self.response.get(), is_enough)?;
+            body.read_line(py, size)
+        })
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Body) -> PyResult<R>) -> PyResult<R> {
@@ -49,13 +60,16 @@ impl Input {
     #[pyo3(signature = (size=None))]
     fn read<'py>(&self, py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
         let size = limit(size)?;
-        self.with(|body| body.read(py, size))
+        self.with(|body| {
+            body.fill(py, self.response.get(), |bytes| bytes.len() as u64 >= size)?;
+            body.read(py, size)
+        })
     }
 
     #[pyo3(signature = (size=None))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
         let size = limit(size)?;
-        self.with(|body| body.read_line(py, size))
+        self.line(py, size)
     }
 
     #[pyo3(signature = (hint=None))]
@@ -67,7 +81,7 @@ impl Input {
         let lines = PyList::empty(py);
         let mut total = 0;
         while total < enough {
-            let line = self.with(|body| body.read_line(py, u64::MAX))?;
+            let line = self.line(py, u64::MAX)?;
             if line.as_bytes().is_empty() {
                 break;
             }
@@ -82,7 +96,7 @@ impl Input {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let line = self.with(|body| body.read_line(py, u64::MAX))?;
+        let line = self.line(py, u64::MAX)?;
         Ok((!line.as_bytes().is_empty()).then_some(line))
     }
 }
@@ -100,21 +114,50 @@ fn limit(size: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
 /// What is left of a body.
 #[derive(Debug)]
 enum Body {
-    Memory { bytes: Vec<u8>, at: usize },
+    Memory { bytes: Vec<u8>, at: usize, is_open: bool },
     File { file: BufReader<File>, left: u64 },
 }
 
 impl Body {
     fn new(body: RequestBody) -> Self {
         match body {
-            RequestBody::Memory(bytes) => Self::Memory { bytes, at: 0 },
+            RequestBody::Memory(bytes) => Self::Memory { bytes, at: 0, is_open: false },
             RequestBody::File(file, left) => Self::File { file: BufReader::new(file), left },
         }
     }
 
+    /// The beginning of a body that is streamed. It is short, wherever it lies.
+    fn open(body: RequestBody) -> Self {
+        let bytes = match body {
+            RequestBody::Memory(bytes) => bytes,
+            RequestBody::File(mut file, length) => {
+                let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+                // What cannot be read is missed by whoever counts the bytes; the disk has failed.
+                let _ = file.read_to_end(&mut bytes);
+                bytes
+            }
+        };
+        Self::Memory { bytes, at: 0, is_open: true }
+    }
+
+    /// Waits for the client until there `is_enough` of an open body, or the whole rest of it.
+    fn fill(&mut self, py: Python<'_>, response: &Response, is_enough: impl Fn(&[u8]) -> bool) -> PyResult<()> {
+        let Self::Memory { bytes, at, is_open } = self else { return Ok(()) };
+        while *is_open && !is_enough(bytes.get(*at..).unwrap_or_default()) {
+            let more = response.read_body(py)?;
+            *is_open = !more.is_empty();
+            if *at > 0 {
+                bytes.drain(..*at);
+                *at = 0;
+            }
+            bytes.extend_from_slice(&more);
+        }
+        Ok(())
+    }
+
     fn read<'py>(&mut self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         match self {
-            Self::Memory { bytes, at } => {
+            Self::Memory { bytes, at, .. } => {
                 let rest = first(bytes.get(*at..).unwrap_or_default(), size);
                 *at += rest.len();
                 Ok(PyBytes::new(py, rest))
@@ -130,7 +173,7 @@ impl Body {
     /// Up to and with the next line feed, at most `size` bytes.
     fn read_line<'py>(&mut self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         match self {
-            Self::Memory { bytes, at } => {
+            Self::Memory { bytes, at, .. } => {
                 let rest = first(bytes.get(*at..).unwrap_or_default(), size);
                 let line = memchr::memchr(b'\n', rest).map_or(rest, |end| &rest[..=end]);
                 *at += line.len();

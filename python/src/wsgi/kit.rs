@@ -44,7 +44,7 @@ impl Kit {
         let mut kit = Self {
             start_response: start.getattr(py, "start_response")?,
             early_hints: response.getattr(py, "early_hints")?,
-            input: Py::new(py, Input::new())?,
+            input: Py::new(py, Input::new(response.clone_ref(py)))?,
             socket: Py::new(py, ClientSocket::new(response.clone_ref(py)))?,
             templates: Vec::new(),
             response,
@@ -77,7 +77,7 @@ impl Kit {
 
     /// Begins a request.
     pub(super) fn begin(&mut self, exchange: Box<Exchange>, body: RequestBody) {
-        self.input.get().begin(body);
+        self.input.get().begin(body, exchange.is_body_open());
         self.response.get().begin(exchange, std::mem::take(&mut self.head));
     }
 

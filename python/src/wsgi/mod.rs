@@ -44,7 +44,7 @@ use std::sync::{Mutex, PoisonError};
 use gunicorn::app::App;
 use gunicorn::net::{Address, note_fork};
 use gunicorn::reactor::Exchange;
-use pyo3::exceptions::{PyConnectionError, PySystemExit};
+use pyo3::exceptions::{PyConnectionError, PyOSError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
@@ -194,6 +194,11 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
     if sending.gone && error.is_instance_of::<PyConnectionError>(py) {
         report::gone(py);
         return sending.exchange.abort();
+    }
+    // What failed because the client has not sent what it announced is its failure.
+    if let Some(fault) = sending.exchange.body_error().filter(|_| error.is_instance_of::<PyOSError>(py)).cloned() {
+        report::refusal(py, sending.exchange.peer(), &fault.to_string());
+        return sending.exchange.refuse(fault.status(), "");
     }
     report::failure(py, sending.exchange.head(), error);
     sending.exchange.refuse(500, "");

@@ -6,8 +6,11 @@
 use std::fs::File;
 use std::os::fd::RawFd;
 
-use gunicorn::reactor::{Exchange, ResponseError};
-use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
+use gunicorn::reactor::{BodyError, Exchange, ResponseError};
+use pyo3::exceptions::{
+    PyAssertionError, PyBrokenPipeError, PyConnectionResetError, PyOSError, PyRuntimeError, PyTimeoutError,
+    PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -227,6 +230,23 @@ impl Response {
             sending.note(result)
         })??;
         Ok(())
+    }
+
+    /// The next bytes of a request body that is streamed; none at its end.
+    ///
+    /// # Errors
+    /// `ConnectionResetError` when the client has gone, `TimeoutError` when it is too slow, `OSError` when what it
+    /// sends is no body.
+    pub(super) fn read_body(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
+        let read = self.with(|sending| {
+            let exchange = &mut *sending.exchange;
+            py.detach(|| exchange.read_body())
+        })?;
+        read.map_err(|error| match error {
+            BodyError::Gone => PyConnectionResetError::new_err(error.to_string()),
+            BodyError::TooSlow => PyTimeoutError::new_err(error.to_string()),
+            BodyError::Protocol(_) => PyOSError::new_err(error.to_string()),
+        })
     }
 
     /// Ends the response.

@@ -140,6 +140,15 @@ impl Readiness {
     }
 }
 
+/// How slowly a body may arrive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How long it may pause.
+    pub(super) pause: Duration,
+    /// Bytes a second that it must keep on average once it could have paused for so long; `None`: any.
+    pub(super) rate: Option<u64>,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -165,6 +174,8 @@ pub(super) struct Connection {
     pub(super) proxied: Option<Box<ProxyHeader>>,
     /// When the body began to arrive, and how many bytes of it have.
     pace: (Time, u64),
+    /// How slowly it may.
+    pub(super) patience: Patience,
     work: Option<Box<Work>>,
 }
 
@@ -187,6 +198,7 @@ impl Connection {
             requests: 0,
             proxied: None,
             pace: (Time::default(), 0),
+            patience: Patience { pause: config.body_timeout, rate: config.body_min_rate },
             work: None,
         }
     }
@@ -240,7 +252,8 @@ impl Connection {
     pub(super) fn check_in(&mut self, mut work: Box<Work>, shared: &mut Shared) {
         self.requests += 1;
         self.waiting = Waiting::Nothing;
-        let is_ahead = self.is_ahead(&mut work);
+        // What is left of a body is no request, and its sender is to see the answer.
+        let is_ahead = self.is_ahead(&mut work) || !work.decoder.is_done();
         self.phase = Phase::Draining(match work.response.stage {
             Stage::KeepAlive => After::NextRequest,
             Stage::Close if is_ahead => After::Linger,

@@ -9,8 +9,8 @@ use crate::http::h1::{BodyDecoder, encode_continue, is_between_requests, parse_h
 use crate::http::{Framing, Networks, ProtocolError, ProxyScan, Rule, parse_proxy};
 use crate::log;
 use crate::reactor::body::{RequestBody, is_full};
-use crate::reactor::config::ReactorConfig;
 use crate::reactor::input::Fill;
+use crate::reactor::streaming::STREAMED_FROM;
 use crate::time::Time;
 
 impl Connection {
@@ -90,18 +90,25 @@ impl Connection {
         };
         let data = work.input.pending().get(decoded.data).unwrap_or_default();
         self.pace.1 += data.len() as u64;
+        let is_streamed = shared.config.streams_bodies && self.pace.1 >= STREAMED_FROM as u64;
+        let is_ready = decoded.done || is_streamed;
         let stored = work.body.append(data, &shared.config.temp_dir, &work.held);
         work.input.discard(decoded.consumed);
-        if let Err(error) = stored.and_then(|()| if decoded.done { work.body.seal() } else { Ok(()) }) {
+        if let Err(error) = stored.and_then(|()| if is_ready { work.body.seal() } else { Ok(()) }) {
             log::error!("Cannot keep a request body in {}: {error}", shared.config.temp_dir.display());
             self.answer_error(if is_full(&error) { 503 } else { 500 }, "");
             return None;
         }
-        if decoded.done {
+        if is_ready {
             self.phase = Phase::Ready;
             return None;
         }
         self.fill(shared)
+    }
+
+    /// So many bytes of the body have arrived.
+    pub(in crate::reactor) fn note_body(&mut self, bytes: usize) {
+        self.pace.1 += bytes as u64;
     }
 
     /// Reads once.
@@ -132,7 +139,7 @@ impl Connection {
         let config = &shared.config;
         if self.phase == Phase::Body {
             self.wait(Waiting::Body, config.body_timeout, shared.now);
-            self.deadline = [self.deadline, self.slowest(config)].into_iter().flatten().min();
+            self.deadline = [self.deadline, self.slowest()].into_iter().flatten().min();
             return Next::Wait;
         }
         if self.is_between_requests() {
@@ -142,11 +149,11 @@ impl Connection {
     }
 
     /// When the body is too slow if no more of it comes.
-    fn slowest(&self, config: &ReactorConfig) -> Option<Time> {
+    pub(in crate::reactor) fn slowest(&self) -> Option<Time> {
         let (began, received) = self.pace;
-        let rate = config.body_min_rate?.max(1);
+        let rate = self.patience.rate?.max(1);
         let earned = Duration::from_millis(received.saturating_mul(1000) / rate);
-        Some(began + config.body_timeout + earned)
+        Some(began + self.patience.pause + earned)
     }
 
     /// Waits for the first byte of a request, with as little memory as possible.

@@ -67,6 +67,22 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
 Each is handled by a thread; a thread is only started when it is needed. With more than one the kind is `gthread`.",
     },
     Setting {
+        name: "stream_request_body",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["stream-request-body"], ""),
+        field: Field::Switch {
+            get: |settings| settings.stream_request_body,
+            set: |settings, value| settings.stream_request_body = value,
+        },
+        default: Some("false"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Enter the application before a long request body is complete.
+
+It then reads the body while it arrives, and a slow client holds its thread, within the client's times. Otherwise, and
+always in the sync kind, the application is entered when the whole body is here, and a slow client holds nobody.",
+    },
+    Setting {
         name: "request_timeout",
         section: Section::WorkerProcesses,
         flags: Flags::long(&["request-timeout"], "SECONDS"),

@@ -26,6 +26,7 @@ fn nothing_given_gives_gunicorns_defaults() {
         workers: 1,
         worker_class: "sync".into(),
         threads: 1,
+        stream_request_body: false,
         request_timeout: None,
         timeout: Some(Duration::from_secs(30)),
         graceful_timeout: Duration::from_secs(30),
