@@ -54,6 +54,7 @@ test-wheel: test-venv
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest tests/package
 
 test-python: build test-venv
+	GUNICORN_TEST_WORKER=gthread PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 
 # Named as a target even though it is this machine: else build scripts, which have no fuzzer in them, would be

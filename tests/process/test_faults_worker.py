@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import eventually
+from harness import WORKER, eventually
 from harness.procs import alive
 
 HANG = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -141,8 +141,8 @@ def test_idle_worker_sleeps(serve):
     server.get("/")
     before = int(status(worker)["voluntary_ctxt_switches"])
     time.sleep(2.2)
-    # Twice in a timeout, and now and then for something else.
-    assert int(status(worker)["voluntary_ctxt_switches"]) - before <= 6
+    # Twice in a timeout, and now and then for something else; with threads, the last looks at the desk come first.
+    assert int(status(worker)["voluntary_ctxt_switches"]) - before <= (6 if WORKER == "sync" else 14)
 
 
 def test_interrupt_from_the_terminal_is_quiet(serve):

@@ -99,6 +99,7 @@ def test_slow_reader_of_a_stream_does_not_hold_the_worker(server):
             assert body(reader) == PART * 24
 
 
+@pytest.mark.sync_only("on threads the second request does not wait for the first")
 def test_fork_of_the_application_sends_nothing(server):
     with server.connect() as reader:
         ask(reader, "/forking")
@@ -112,6 +113,7 @@ def test_stream_without_descriptors_goes_at_its_readers_pace(server):
     assert get(server, "/stream") == PART * 24
 
 
+@pytest.mark.sync_only("on threads the second request does not wait for the first")
 def test_large_bodies_of_slow_readers_are_not_kept_in_memory(server):
     [worker] = server.workers()
 
@@ -131,5 +133,6 @@ def test_large_bodies_of_slow_readers_are_not_kept_in_memory(server):
         reader.close()
 
 
+@pytest.mark.sync_only("it counts threads")
 def test_readers_that_keep_up_cost_no_thread(server):
     assert get(server, "/threads") == PART[:10_000] * 30 + b"threads: 1"
