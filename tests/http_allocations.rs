@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use gunicorn::http::h1::{BodyDecoder, Encoder, Finish, RequestContext, parse_head};
-use gunicorn::http::{Acceptance, Forwarding, ParsedHead, ResponseHead, Version};
+use gunicorn::http::{Acceptance, Forwarding, ParsedHead, ResponseHead, Trust, Version};
 
 const REQUEST: &[u8] = b"POST /form HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nTransfer-Encoding: chunked\r\n\r\n\
     3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
@@ -11,7 +11,7 @@ const REQUEST: &[u8] = b"POST /form HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nTransf
 fn exchange(forwarding: &Forwarding, head: &mut ParsedHead, input: &mut [u8], out: &mut Vec<u8>) {
     assert!(!parse_head(&mut input[..20], &Acceptance::default(), head).unwrap());
     assert!(parse_head(input, &Acceptance::default(), head).unwrap());
-    forwarding.judge(input, true, head).unwrap();
+    forwarding.judge(input, Trust { is_proxy: true, names_client: true }, head).unwrap();
     assert!(BodyDecoder::new(head.framing).decode(&mut input[head.len..]).unwrap().done);
     out.clear();
     let request = RequestContext { version: Version::Http11, is_head: false, keep_alive: head.keep_alive };

@@ -3,7 +3,7 @@
 use gunicorn::http::h1::parse_head;
 use gunicorn::http::{
     Acceptance, ForwardedClient, Forwarding, Framing, Head, HeaderMap, Leniency, Limits, ParsedHead, ProtocolError,
-    Told, Version,
+    Told, Trust, Version,
 };
 
 use crate::{driver, same_however_cut};
@@ -55,7 +55,7 @@ fn read(
     for piece in pieces {
         input.extend_from_slice(piece);
         if parse_head(&mut input, acceptance, &mut head)? {
-            forwarding.judge(&input, is_trusted, &mut head)?;
+            forwarding.judge(&input, Trust { is_proxy: is_trusted, names_client: is_trusted }, &mut head)?;
             return Ok(Some(said(&input, &head)));
         }
     }

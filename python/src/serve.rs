@@ -109,9 +109,6 @@ fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<
     let timeout = worker_timeout(settings).filter(|_| is_sync);
     let heartbeat = timeout.map(|timeout| Heartbeat { slot: cells, timeout });
     let defaults = ReactorConfig::default();
-    // A client that takes nothing is to be given up before the master gives up the worker.
-    let write_timeout = settings.client_send_timeout;
-    let write_timeout = timeout.map_or(write_timeout, |timeout| write_timeout.min(timeout / 2));
     Ok(ReactorConfig {
         acceptance: acceptance(settings),
         forwarding: forwarding(settings),
@@ -121,9 +118,9 @@ fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<
         keepalive_requests: settings.keepalive_requests,
         head_timeout: settings.client_header_timeout,
         body_timeout: settings.client_body_timeout,
-        body_min_rate: settings.client_body_min_rate,
+        min_rate: settings.client_min_rate,
         streams_bodies: settings.stream_request_body && !is_sync,
-        write_timeout,
+        write_timeout: settings.client_send_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),
         temp_dir: settings.tmp_upload_dir.clone().unwrap_or(defaults.temp_dir),
         buffer_memory: settings.buffer_memory,

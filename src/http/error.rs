@@ -91,6 +91,10 @@ pub enum Rule {
     TrailerForbidden,
     /// The trailer section is longer than its bound.
     TrailersTooLong,
+    /// The head has taken too long to arrive.
+    HeadTime,
+    /// The body pauses for too long, or keeps too low a rate.
+    BodyTime,
     /// A header of the PROXY protocol that is not well-formed, or tells of a transport other than TCP.
     ProxyHeader,
     /// A header of the PROXY protocol from a peer that is not in `proxy_allow_ips`.
@@ -142,6 +146,8 @@ impl Rule {
             Self::ChunkEnd => (400, "chunk-end (RFC 9112 7.1)"),
             Self::TrailerForbidden => (400, "trailer-forbidden (RFC 9110 6.5.1)"),
             Self::TrailersTooLong => (431, "trailer-length (RFC 6585 5)"),
+            Self::HeadTime => (408, "head-time (setting client_header_timeout)"),
+            Self::BodyTime => (408, "body-time (settings client_body_timeout, client_min_rate)"),
             Self::ProxyHeader => (400, "proxy-header (PROXY protocol 2)"),
             Self::ProxyForbidden => (403, "proxy-forbidden (PROXY protocol 2)"),
         }

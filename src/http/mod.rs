@@ -28,4 +28,4 @@ pub use request::{Framing, Head, ParsedHead, Span, Version};
 pub use response::{ResponseError, ResponseHead};
 pub use status::reason_phrase;
 pub use target::{Target, unquote};
-pub use trust::{Forwarding, Told};
+pub use trust::{Forwarding, Told, Trust};

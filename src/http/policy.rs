@@ -274,15 +274,38 @@ pub(crate) fn diagnose_field(line: &[u8]) -> Option<ProtocolError> {
     Some(ProtocolError::new(rule, line))
 }
 
+/// Fields that are no trailers: about framing, routing, authentication, the connection, the form of the content, and
+/// how to treat the request (RFC 9110, section 6.5.1). gunicorn refuses the first six.
+const FORBIDDEN_TRAILERS: [&[u8]; 19] = [
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"trailer",
+    b"authorization",
+    b"te",
+    b"connection",
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"cache-control",
+    b"expect",
+    b"forwarded",
+    b"max-forwards",
+    b"pragma",
+    b"proxy-authorization",
+    b"range",
+    b"upgrade",
+];
+
 /// Accepts a line of a trailer section (RFC 9110, section 6.5.1): a field line as in a head, but none that would change
-/// what has been decided already. gunicorn refuses the same names.
+/// what has been decided already.
 pub(crate) fn check_trailer(line: &[u8]) -> Result<(), ProtocolError> {
     if let Some(error) = diagnose_field(line) {
         return Err(error);
     }
     let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-    let forbidden: [&[u8]; 6] = [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
-    if forbidden.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
+    if FORBIDDEN_TRAILERS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
         return Err(ProtocolError::new(Rule::TrailerForbidden, name));
     }
     Ok(())

@@ -33,6 +33,15 @@ struct SchemeField {
     secure: Box<[u8]>,
 }
 
+/// What is believed of what a connection says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trust {
+    /// The scheme, the mount point and names with an underscore.
+    pub is_proxy: bool,
+    /// Who the client is.
+    pub names_client: bool,
+}
+
 /// What has been told and is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
@@ -101,30 +110,34 @@ impl Forwarding {
         self
     }
 
-    /// Whether the peer of a connection is believed. The permissions of a Unix socket decide who can be its peer, so
-    /// that one without an address is.
-    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
-        peer.is_none_or(|peer| self.trusted.contains(peer))
+    /// What is believed of the peer of a connection. The permissions of a Unix socket decide who can be its peer, so
+    /// that one without an address is. Where a PROXY protocol header has told that somebody else speaks, the fields are
+    /// written by that one: only if it is a proxy that is trusted too does it name another client. For the rest
+    /// the peer counts, as in gunicorn.
+    pub fn trust(&self, peer: Option<IpAddr>, proxied: Option<IpAddr>) -> Trust {
+        let is_proxy = peer.is_none_or(|peer| self.trusted.contains(peer));
+        let names_client = is_proxy && proxied.is_none_or(|proxied| self.trusted.contains(proxied));
+        Trust { is_proxy, names_client }
     }
 
     /// Notes what an accepted head tells, and takes out the fields that the application is not to see.
     ///
     /// # Errors
     /// Scheme fields that contradict each other; a name with an underscore, where those are refused.
-    pub fn judge(&self, input: &[u8], is_trusted: bool, head: &mut ParsedHead) -> Result<(), ProtocolError> {
+    pub fn judge(&self, input: &[u8], trust: Trust, head: &mut ParsedHead) -> Result<(), ProtocolError> {
         head.told = Told::default();
         let mut is_ambiguous = false;
         for &(name, value) in &head.fields {
             let name = name.of(input);
             is_ambiguous |= has_underscore(name);
-            if is_trusted && self.scheme_lengths & length_bit(name) != 0 {
+            if trust.is_proxy && self.scheme_lengths & length_bit(name) != 0 {
                 self.note_scheme(name, value.of(input), &mut head.told)?;
             }
         }
         if is_ambiguous {
-            self.judge_names(input, is_trusted, head)?;
+            self.judge_names(input, trust.is_proxy, head)?;
         }
-        if is_trusted && self.client != ForwardedClient::Off {
+        if trust.names_client && self.client != ForwardedClient::Off {
             head.told.client = self.client_of(input, &head.fields);
         }
         Ok(())
@@ -201,7 +214,8 @@ mod tests {
         let mut input = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes();
         let mut head = ParsedHead::default();
         assert!(parse_head(&mut input, &Acceptance::default(), &mut head).unwrap());
-        forwarding.judge(&input, is_trusted, &mut head).map_err(|error| error.kind())?;
+        let trust = Trust { is_proxy: is_trusted, names_client: is_trusted };
+        forwarding.judge(&input, trust, &mut head).map_err(|error| error.kind())?;
         let shown = head.fields.iter().skip(1).map(|(name, _)| name.of(&input).escape_ascii().to_string());
         Ok((shown.collect(), head.told))
     }
@@ -255,8 +269,19 @@ mod tests {
     fn the_local_host_and_unix_sockets_are_trusted() {
         let forwarding = Forwarding::default();
         for (peer, trusted) in [("127.0.0.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("10.0.0.1", false)] {
-            assert_eq!(forwarding.trusts(Some(peer.parse().unwrap())), trusted, "{peer}");
+            let trust = forwarding.trust(Some(peer.parse().unwrap()), None);
+            assert_eq!(trust, Trust { is_proxy: trusted, names_client: trusted }, "{peer}");
         }
-        assert!(forwarding.trusts(None));
+        assert_eq!(forwarding.trust(None, None), Trust { is_proxy: true, names_client: true });
+    }
+
+    #[test]
+    fn who_speaks_through_a_proxy_names_no_other_client() {
+        let forwarding = Forwarding::default();
+        let names_client = |proxied: &str| {
+            forwarding.trust(Some(Ipv4Addr::LOCALHOST.into()), Some(proxied.parse().unwrap())).names_client
+        };
+        assert!(!names_client("203.0.113.9"));
+        assert!(names_client("127.0.0.1"));
     }
 }

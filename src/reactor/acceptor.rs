@@ -158,6 +158,11 @@ impl Acceptor {
         self.doors.iter_mut().for_each(|door| door.debt = Debt::Nothing);
     }
 
+    /// Whether the poll has forgotten the listeners.
+    pub(super) fn is_unwatched(&self) -> bool {
+        !self.is_watched
+    }
+
     /// There may be a connection at every listener.
     pub(super) fn note_all(&mut self) {
         self.doors.iter_mut().for_each(|door| door.is_ready = true);

@@ -31,7 +31,7 @@ pub struct ReactorConfig {
     /// How long the body may pause while it arrives.
     pub body_timeout: Duration,
     /// Least bytes a second of the body, on average, once `body_timeout` is over; `None`: any.
-    pub body_min_rate: Option<u64>,
+    pub min_rate: Option<u64>,
     /// Whether a long body is handed out while it arrives: whoever runs the application may wait for the rest.
     pub streams_bodies: bool,
     /// How long a client may pause while it takes the response.
@@ -85,7 +85,7 @@ impl Default for ReactorConfig {
             keepalive_requests: None,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
-            body_min_rate: None,
+            min_rate: None,
             streams_bodies: false,
             write_timeout: Duration::from_secs(30),
             max_connections: MAX_CONNECTIONS,

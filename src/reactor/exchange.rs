@@ -25,6 +25,7 @@ pub use crate::http::{ResponseError, ResponseHead};
 use crate::log;
 use crate::net::Address;
 use crate::sys::clock;
+use crate::sys::poll::has_hung_up;
 use crate::sys::writable::wait_writable;
 
 /// How long an application that makes its body part by part waits for a client that is a little behind, before the
@@ -98,6 +99,12 @@ impl Exchange {
     /// Descriptor of the client's socket, for `gunicorn.socket`. Owned by the exchange.
     pub fn as_raw_fd(&self) -> RawFd {
         self.connection.stream.as_raw_fd()
+    }
+
+    /// Whether the client has closed its side, or has vanished. One that has only said that it sends no more may still
+    /// read: who asks this decides what it means.
+    pub fn is_client_gone(&self) -> bool {
+        has_hung_up(self.connection.stream.as_fd()).unwrap_or(true)
     }
 
     /// Takes the body out; a second call gives an empty one.

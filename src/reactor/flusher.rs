@@ -186,7 +186,7 @@ impl Shared {
         let Some(state) = lock(&self.flows).get(token.0).map(Arc::clone) else { return false };
         let State { queue, socket: Some(socket), last_progress } = &mut *lock(&state) else { return false };
         match queue.step(socket) {
-            Ok(Step::Sent) => {
+            Ok(Step::Sent(_)) => {
                 *last_progress = clock::now();
                 true
             }

@@ -1,15 +1,19 @@
 //! Which connections may give way to a newcomer when the table is full, the one that has waited longest first.
 //!
-//! Two queues over the places of the table, linked through one vector: a place enters and leaves in constant time,
+//! Four queues over the places of the table, linked through one vector: a place enters and leaves in constant time,
 //! whatever the number of connections.
 
-/// Why a connection may give way.
+/// Why a connection may give way: who loses least goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rank {
-    /// It is between two requests: nothing is lost. These go first.
+    /// It has its answer, and has not closed its side.
+    Answered,
+    /// It is between two requests.
     Kept,
     /// Its first request, or the head of the next one, has not arrived.
     Arriving,
+    /// It is slow to send its body or to take its response.
+    Stalled,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,10 +33,16 @@ struct Queue {
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     nodes: Vec<Node>,
-    queues: [Queue; 2],
+    queues: [Queue; 4],
 }
 
 impl Idle {
+    /// Puts a place at the end of the queue of this rank, whether it is in that or not.
+    pub(super) fn renew(&mut self, place: usize, rank: Rank) {
+        self.set(place, None);
+        self.set(place, Some(rank));
+    }
+
     /// Puts a place at the end of the queue of this rank, if it is not in it; `None` takes it out.
     pub(super) fn set(&mut self, place: usize, rank: Option<Rank>) {
         if place >= self.nodes.len() {
@@ -50,14 +60,10 @@ impl Idle {
         }
     }
 
-    /// Whether nobody may give way.
-    pub(super) fn is_empty(&self) -> bool {
-        self.oldest().is_none()
-    }
-
-    /// The place that is to give way first.
-    pub(super) fn oldest(&self) -> Option<usize> {
-        self.queues.iter().find_map(|queue| queue.first)
+    /// The place that is to give way first, and its rank.
+    pub(super) fn oldest(&self) -> Option<(usize, Rank)> {
+        let place = self.queues.iter().find_map(|queue| queue.first)?;
+        Some((place, self.nodes[place].rank?))
     }
 
     fn append(&mut self, place: usize, rank: Rank) {
@@ -89,7 +95,7 @@ mod tests {
 
     fn drained(idle: &mut Idle) -> Vec<usize> {
         std::iter::from_fn(|| {
-            let place = idle.oldest()?;
+            let (place, _) = idle.oldest()?;
             idle.set(place, None);
             Some(place)
         })
@@ -99,12 +105,14 @@ mod tests {
     #[test]
     fn who_has_waited_longest_is_first_and_kept_ones_before_others() {
         let mut idle = Idle::default();
-        assert!(idle.is_empty());
-        for (place, rank) in [(3, Rank::Arriving), (0, Rank::Kept), (7, Rank::Kept), (1, Rank::Arriving)] {
+        assert_eq!(idle.oldest(), None);
+        let ranks = [Rank::Stalled, Rank::Arriving, Rank::Kept, Rank::Kept, Rank::Arriving, Rank::Answered];
+        for (place, rank) in [9, 3, 0, 7, 1, 5].into_iter().zip(ranks) {
             idle.set(place, Some(rank));
         }
         idle.set(0, Some(Rank::Kept));
-        assert_eq!(drained(&mut idle), [0, 7, 3, 1]);
+        idle.renew(3, Rank::Arriving);
+        assert_eq!(drained(&mut idle), [5, 0, 7, 1, 3, 9]);
     }
 
     #[test]
@@ -117,7 +125,7 @@ mod tests {
             idle.set(9, Some(Rank::Kept));
             let expected: Vec<_> = (0..4).filter(|place| *place != gone).chain([9]).collect();
             assert_eq!(drained(&mut idle), expected);
-            assert!(idle.is_empty());
+            assert_eq!(idle.oldest(), None);
         }
     }
 

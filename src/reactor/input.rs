@@ -11,8 +11,15 @@ use super::budget::{Charge, Pool};
 /// Bytes of a fresh buffer: a usual head, and a form with it, in one read.
 const INITIAL_BYTES: usize = 16 * 1024;
 
-/// Bytes that a buffer never exceeds: the longest head that can be received, whatever the settings allow.
+/// The longest head that can be received, in bytes, whatever the settings allow.
 pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// Bytes that a buffer never exceeds: such a head, and room for what follows it.
+const LARGEST: usize = MAX_BYTES + INITIAL_BYTES;
+
+/// Room that is made for a read, in bytes, where it can be: a head that nearly fills the buffer must not have the body
+/// behind it read byte by byte.
+const ROOM: usize = INITIAL_BYTES / 4;
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +104,9 @@ impl Input {
 
     /// Reads once into the free room.
     pub(super) fn fill(&mut self, stream: &mut impl Read) -> io::Result<Fill> {
-        if self.end == self.bytes.len()
+        if self.bytes.len() - self.end < ROOM
             && let Some(refusal) = self.make_room()
+            && self.end == self.bytes.len()
         {
             return Ok(refusal);
         }
@@ -124,7 +132,7 @@ impl Input {
             self.start = 0;
             return None;
         }
-        let grown = (self.bytes.len() * 2).min(MAX_BYTES);
+        let grown = (self.bytes.len() * 2).min(LARGEST);
         if grown == self.bytes.len() {
             return Some(Fill::Full);
         }
@@ -174,11 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn a_body_behind_a_head_that_fills_the_buffer_is_read_in_large_pieces() {
+        for length in INITIAL_BYTES - 3..=INITIAL_BYTES {
+            let mut input = input();
+            while input.pending().len() < length {
+                let left = length - input.pending().len();
+                input.fill(&mut io::repeat(b'h').take(left as u64)).unwrap();
+            }
+            input.accept_head(length);
+            for _ in 0..3 {
+                assert_eq!(input.fill(&mut io::repeat(b'b')).unwrap(), Fill::Some);
+                assert!(input.pending().len() >= ROOM, "{length}: {}", input.pending().len());
+                input.discard(input.pending().len());
+            }
+        }
+    }
+
+    #[test]
     fn it_grows_up_to_its_bound() {
         let mut input = input();
         let mut endless = io::repeat(b'x');
         while input.fill(&mut endless).unwrap() != Fill::Full {}
-        assert_eq!(input.pending().len(), MAX_BYTES);
+        assert_eq!(input.pending().len(), LARGEST);
         assert!(!input.is_small());
     }
 

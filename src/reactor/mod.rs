@@ -14,6 +14,7 @@ mod budget;
 mod buffers;
 mod config;
 mod connection;
+mod crowding;
 mod date;
 mod exchange;
 mod flusher;
@@ -44,7 +45,7 @@ use buffers::Buffers;
 pub use config::{Heartbeat, ReactorConfig};
 use connection::{Connection, Next, Readiness, Shared};
 pub use exchange::*;
-use idle::Idle;
+use idle::{Idle, Rank};
 pub use input::MAX_BYTES as LONGEST_HEAD;
 pub use streaming::BodyError;
 use timers::Timers;
@@ -95,6 +96,8 @@ pub struct Reactor {
     events: Events,
     places: Slab<Place>,
     ready: VecDeque<usize>,
+    /// Connections that have more to do than one turn allows.
+    runnable: VecDeque<usize>,
     /// Exchanges that may be handed out before the next turn.
     exchanges: u32,
     timers: Timers,
@@ -120,13 +123,22 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             places: Slab::new(),
             ready: VecDeque::new(),
+            runnable: VecDeque::new(),
             exchanges: EXCHANGES,
             timers: Timers::default(),
             idle: Idle::default(),
             acceptor: Acceptor::new(listeners)?,
             signals: None,
             parent: None,
-            shared: Shared { config, buffers, pool, now: clock::now(), closing: None, closes: Arc::default() },
+            shared: Shared {
+                config,
+                buffers,
+                pool,
+                now: clock::now(),
+                closing: None,
+                closes: Arc::default(),
+                complaint: Complaint::default(),
+            },
             accepted: 0,
             complaint: Complaint::default(),
         };
@@ -165,10 +177,12 @@ impl Reactor {
 
     /// When to call `turn` at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
-        if !self.ready.is_empty() || self.acceptor.is_ready() {
+        if !self.ready.is_empty() || !self.runnable.is_empty() || self.acceptor.is_ready() {
             return Some(self.shared.now);
         }
-        [self.timers.next(), self.acceptor.resume()].into_iter().flatten().min()
+        // One that may give way already does so as soon as there is a newcomer.
+        let next_place = self.next_place().filter(|time| *time > self.shared.now);
+        [self.timers.next(), self.acceptor.resume(), next_place].into_iter().flatten().min()
     }
 
     /// Ends the wait of whoever is in [`Self::turn`], from another thread.
@@ -195,7 +209,7 @@ impl Reactor {
 
     /// When to call `tend` at the latest.
     pub fn next_timer(&self) -> Option<Time> {
-        self.timers.next()
+        if self.runnable.is_empty() { self.timers.next() } else { Some(self.shared.now) }
     }
 
     /// Waits until there is something to do, for `timeout` at most (`None`: for ever), and does all of it that needs no
@@ -222,6 +236,7 @@ impl Reactor {
             events.iter().for_each(|event| self.handle(event, &mut woken));
         }
         self.events = events;
+        self.run();
         self.expire();
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
@@ -320,6 +335,18 @@ impl Reactor {
         }
     }
 
+    /// Goes on with the connections that have had to wait for their turn.
+    fn run(&mut self) {
+        for _ in 0..self.runnable.len() {
+            let Some(place) = self.runnable.pop_front() else { return };
+            if let Some(Place::Here(connection)) = self.places.get_mut(place)
+                && std::mem::take(&mut connection.is_queued)
+            {
+                self.advance(place, Connection::advance);
+            }
+        }
+    }
+
     fn handle_connection(&mut self, place: usize, event: &Event) {
         match self.places.get_mut(place) {
             Some(Place::Here(connection)) => connection.readiness.note(event),
@@ -344,6 +371,10 @@ impl Reactor {
     fn settle(&mut self, place: usize, next: Next) {
         match next {
             Next::Wait => self.watch(place),
+            Next::Again => {
+                self.watch(place);
+                self.queue(place);
+            }
             Next::Ready => {
                 self.timers.set(place, None);
                 self.idle.set(place, None);
@@ -358,12 +389,30 @@ impl Reactor {
         match connection.watch(self.poll.registry(), Token(place)) {
             Ok(()) => {
                 self.timers.set(place, connection.deadline());
-                self.idle.set(place, connection.rank());
+                match connection.rank() {
+                    Some(Rank::Stalled) if connection.has_moved() => self.idle.renew(place, Rank::Stalled),
+                    rank => self.idle.set(place, rank),
+                }
+                // Somebody may give way now who could not before.
+                if self.acceptor.is_unwatched()
+                    && let Err(error) = self.gate()
+                {
+                    log::error!("Cannot watch the listeners: {error}");
+                }
             }
             Err(error) => {
                 log::error!("Cannot watch a connection: {error}");
                 self.remove(place);
             }
+        }
+    }
+
+    /// Has the connection go on in the next turn.
+    fn queue(&mut self, place: usize) {
+        if let Some(Place::Here(connection)) = self.places.get_mut(place)
+            && !std::mem::replace(&mut connection.is_queued, true)
+        {
+            self.runnable.push_back(place);
         }
     }
 
@@ -416,30 +465,6 @@ impl Reactor {
     /// since an earlier turn have waited long enough.
     fn accept_overdue(&mut self) {
         while !self.ready.is_empty() && self.accept() {}
-    }
-
-    /// In a full table the connection that has been idle for longest gives way to a newcomer. Its socket is asked for
-    /// the last time: one whose request has come is not idle.
-    fn make_place(&mut self) {
-        while self.is_full()
-            && let Some(place) = self.idle.oldest()
-        {
-            if self.complaint.is_due(self.shared.now) {
-                let most = self.shared.config.max_connections;
-                log::warning!("All {most} connections are taken: the longest idle one gives way to a new one");
-            }
-            self.idle.set(place, None);
-            self.advance(place, Connection::give_way);
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.places.len() >= self.shared.config.max_connections
-    }
-
-    /// Whether there is no place for a newcomer, and nobody who could give way.
-    fn is_closed(&self) -> bool {
-        self.is_full() && self.idle.is_empty()
     }
 
     /// Watches the listeners or not: a poll that is woken for a connection which cannot be accepted would spin.

@@ -25,6 +25,17 @@ const OWNED_BYTES: usize = 8 * 1024 * 1024;
 /// Most bytes that are written to a file at one time.
 const PIECE_BYTES: usize = 1024 * 1024;
 
+/// How far sending has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// Nothing is left.
+    All,
+    /// The socket takes no more.
+    Blocked,
+    /// It would take more, but others are to have their turn.
+    Enough,
+}
+
 /// The output of one connection.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -61,6 +72,7 @@ impl Output {
 
     /// Whether a writer has to wait for the client, since more waits than the bounds allow.
     pub(super) fn is_full(&mut self) -> bool {
+        self.disown_if_forked();
         self.is_forced = self.is_forced && self.with(|queue| queue.is_over());
         self.is_forced
     }
@@ -183,22 +195,23 @@ impl Output {
         self.with(|queue| queue.push_file(Source::Given(file), offset, length));
     }
 
-    /// Sends until everything is gone (`true`) or the socket takes no more. `progress` is set when anything was sent.
-    /// What the flusher has it sends.
+    /// Sends until everything is gone, the socket takes no more, or `most` bytes have been sent in this way; these are
+    /// added to `moved`. What the flusher has it sends.
     ///
     /// # Errors
     /// The connection is broken, or a file is shorter than was announced (`UnexpectedEof`).
-    pub(super) fn flush(&mut self, stream: &mut Stream, progress: &mut bool) -> io::Result<bool> {
+    pub(super) fn flush(&mut self, stream: &mut Stream, moved: &mut u64, most: u64) -> io::Result<Flushed> {
         if self.flow.is_some() {
-            return Ok(self.is_empty());
+            return Ok(if self.is_empty() { Flushed::All } else { Flushed::Blocked });
         }
-        loop {
+        while *moved < most {
             match self.queue.step(stream)? {
-                Step::Empty => return Ok(true),
-                Step::Sent => *progress = true,
-                Step::Blocked => return Ok(false),
+                Step::Empty => return Ok(Flushed::All),
+                Step::Sent(bytes) => *moved += bytes,
+                Step::Blocked => return Ok(Flushed::Blocked),
             }
         }
+        Ok(if self.queue.is_empty() { Flushed::All } else { Flushed::Enough })
     }
 
     fn with<R>(&mut self, work: impl FnOnce(&mut Queue) -> R) -> R {
@@ -258,7 +271,7 @@ mod tests {
 
     fn sent(output: &mut Output) -> io::Result<String> {
         let (mut ours, mut theirs) = pair();
-        assert!(output.flush(&mut ours, &mut false)?);
+        assert_eq!(output.flush(&mut ours, &mut 0, u64::MAX)?, Flushed::All);
         drop(ours);
         let mut text = String::new();
         theirs.read_to_string(&mut text)?;
@@ -301,7 +314,7 @@ mod tests {
     }
 
     fn flush(output: &mut Output, ours: &mut Stream) {
-        while !output.flush(ours, &mut false).unwrap() {
+        while output.flush(ours, &mut 0, u64::MAX).unwrap() != Flushed::All {
             wait_writable(ours.as_fd(), LIMIT).unwrap();
         }
     }
@@ -320,8 +333,9 @@ mod tests {
         assert!(buffers.memory.used() <= OUTPUT_BYTES as u64);
         assert_eq!(buffers.memory.used() + 4096 + buffers.disk.used(), bytes.len() as u64);
         assert!(!output.is_full());
-        let mut progress = false;
-        assert!(!output.flush(&mut ours, &mut progress).unwrap() && progress);
+        let mut moved = 0;
+        assert_eq!(output.flush(&mut ours, &mut moved, u64::MAX).unwrap(), Flushed::Blocked);
+        assert!(moved > 0);
         let reader = reader(theirs);
         flush(&mut output, &mut ours);
         output.settle();
@@ -353,12 +367,12 @@ mod tests {
         let (mut ours, mut theirs) = pair();
         output.push_owned(Box::new(pattern(1_000_000)), 900_000..1_000_000);
         assert_eq!(buffers.memory.used(), 1_000_000 - 4096);
-        assert!(!output.flush(&mut ours, &mut false).unwrap() || output.is_empty());
+        let _ = output.flush(&mut ours, &mut 0, u64::MAX).unwrap();
         theirs.set_nonblocking(true).unwrap();
         while !output.is_empty() {
             assert_eq!(buffers.memory.used(), 1_000_000 - 4096);
             let _ = theirs.read(&mut [0; 10_000]);
-            output.flush(&mut ours, &mut false).unwrap();
+            output.flush(&mut ours, &mut 0, u64::MAX).unwrap();
         }
         assert_eq!(buffers.memory.used(), 0);
     }
@@ -393,7 +407,7 @@ mod tests {
             let reader = reader(theirs);
             while output.is_full() {
                 wait_writable(ours.as_fd(), LIMIT).unwrap();
-                output.flush(&mut ours, &mut false).unwrap();
+                output.flush(&mut ours, &mut 0, u64::MAX).unwrap();
             }
             flush(&mut output, &mut ours);
             drop(ours);
@@ -416,7 +430,7 @@ mod tests {
         let (buffers, mut output) = output(config);
         let (mut ours, theirs) = pair();
         output.push(bytes);
-        assert!(!output.flush(&mut ours, &mut false).unwrap());
+        assert_eq!(output.flush(&mut ours, &mut 0, u64::MAX).unwrap(), Flushed::Blocked);
         assert!(output.hand_over(&ours));
         (buffers, output, ours, theirs)
     }
@@ -470,7 +484,7 @@ mod tests {
         assert_eq!(buffers.memory.used(), 0);
         output.take_back();
         assert!(!output.is_open(LIMIT));
-        assert!(output.flush(&mut ours, &mut false).is_err());
+        assert!(output.flush(&mut ours, &mut 0, u64::MAX).is_err());
         output.settle();
         assert_eq!(buffers.disk.used(), 0);
     }

@@ -16,7 +16,7 @@ use crate::sys::sendfile::send_file;
 /// Most parts that one writev(2) takes from the queue.
 const PARTS: usize = 16;
 
-/// Most bytes of one sendfile(2), so that one connection does not keep the others waiting for long.
+/// Most bytes of one sendfile(2): after each step the caller can see to others.
 const FILE_BYTES: u64 = 1024 * 1024;
 
 /// Copied parts below this size are joined instead of queued one by one, in bytes.
@@ -96,8 +96,8 @@ impl Segment {
 pub(super) enum Step {
     /// There is nothing to send.
     Empty,
-    /// Some was sent.
-    Sent,
+    /// So many bytes were sent.
+    Sent(u64),
     /// The socket takes no more.
     Blocked,
 }
@@ -247,18 +247,18 @@ impl Queue {
             Some(Segment::File { source, offset, length }) => send_from(socket, source, offset, length),
             Some(_) => self.send_memory(socket),
         };
-        match sent {
-            Ok(()) => {}
+        let sent = match sent {
+            Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Blocked),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Step::Sent),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
-        }
+        };
         self.drop_sent();
-        Ok(Step::Sent)
+        Ok(Step::Sent(sent))
     }
 
     /// Sends from the segments in memory at the front, once.
-    fn send_memory(&mut self, socket: &mut impl Write) -> io::Result<()> {
+    fn send_memory(&mut self, socket: &mut impl Write) -> io::Result<u64> {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let mut count = 0;
         let memory = self.segments.iter().take_while(|segment| !matches!(segment, Segment::File { .. }));
@@ -268,7 +268,7 @@ impl Queue {
         }
         let sent = socket.write_vectored(&parts[..count])?;
         self.advance(sent);
-        Ok(())
+        Ok(sent as u64)
     }
 
     /// Marks `sent` bytes at the front as sent.
@@ -312,12 +312,12 @@ fn chargeable(held: usize) -> u64 {
 }
 
 /// Sends from a file, once.
-fn send_from(socket: &impl AsFd, source: &Source, offset: &mut u64, length: &mut u64) -> io::Result<()> {
+fn send_from(socket: &impl AsFd, source: &Source, offset: &mut u64, length: &mut u64) -> io::Result<u64> {
     let sent = send_file(socket.as_fd(), source.as_fd(), *offset, (*length).min(FILE_BYTES))? as u64;
     if sent == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     *offset += sent;
     *length -= sent.min(*length);
-    Ok(())
+    Ok(sent)
 }

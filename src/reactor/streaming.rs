@@ -86,7 +86,7 @@ impl Exchange {
 
     /// Waits for bytes, until this time at most and no longer than the rate allows.
     fn await_body(&self, pause: Time) -> Result<(), BodyError> {
-        let until = self.connection.slowest().map_or(pause, |slowest| slowest.min(pause));
+        let until = self.connection.slowest(self.connection.patience.pause).map_or(pause, |slowest| slowest.min(pause));
         loop {
             let left = until - clock::now();
             if left.is_zero() {

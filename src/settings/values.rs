@@ -125,7 +125,7 @@ pub struct Settings {
     pub client_body_timeout: Duration,
     /// Average rate of a request body, in bytes per second, once `client_body_timeout` is over; `None`: any (setting
     /// 0).
-    pub client_body_min_rate: Option<u64>,
+    pub client_min_rate: Option<u64>,
     /// How long a client may pause while it takes the response.
     pub client_send_timeout: Duration,
     /// Most requests of one connection; `None`: no bound (setting 0).
@@ -246,7 +246,7 @@ impl Settings {
             limit_request_body: None,
             client_header_timeout: Duration::ZERO,
             client_body_timeout: Duration::ZERO,
-            client_body_min_rate: None,
+            client_min_rate: None,
             client_send_timeout: Duration::ZERO,
             keepalive_requests: None,
             worker_connections: 0,

@@ -20,6 +20,20 @@ pub fn readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result
     }
 }
 
+/// Whether the other end of a socket has closed its side, or the connection is broken (`POLLRDHUP`). Does not wait.
+///
+/// # Errors
+/// poll(2)
+pub fn has_hung_up(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut set = [PollFd::new(socket, PollFlags::from_bits_retain(libc::POLLRDHUP))];
+    loop {
+        match nix::poll::poll(&mut set, PollTimeout::ZERO) {
+            Err(nix::Error::EINTR) => {}
+            result => return Ok(result? > 0),
+        }
+    }
+}
+
 /// Rounded up to the next millisecond, so that a deadline has really passed when the wait is over.
 fn poll_timeout(timeout: Option<Duration>) -> PollTimeout {
     timeout.map_or(PollTimeout::NONE, |timeout| {

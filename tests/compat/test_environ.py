@@ -49,6 +49,7 @@ def dump(server, method, target, headers, body, http="1.1"):
         environ[key] = (environ[key][0], None)
     for key in OWN_TYPES & set(environ):
         environ[key] = (None, None)
+    environ.pop("gunicorn_rs.client_gone", None)
     return environ
 
 
@@ -76,6 +77,11 @@ def test_software_is_named(server):
     name, _, version = json.loads(server.get("/environ").body)["SERVER_SOFTWARE"][1].partition("/")
     assert name == documented(server.kind, "own-name", gunicorn="gunicorn", ours="gunicorn-rs")
     assert version
+
+
+def test_application_can_ask_for_its_client(server):
+    has_it = "gunicorn_rs.client_gone" in json.loads(server.get("/environ").body)
+    assert has_it == documented(server.kind, "client-gone", gunicorn=False, ours=True)
 
 
 def test_several_workers_are_multiprocess(serve):

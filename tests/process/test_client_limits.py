@@ -31,7 +31,7 @@ def test_client_that_pauses_for_too_long(serve, flag, sent):
 
 
 def test_body_that_only_trickles(serve):
-    server = serve("--client-body-timeout", 1, "--client-body-min-rate", 100000).start(workers=1)
+    server = serve("--client-body-timeout", 1, "--client-min-rate", 100000).start(workers=1)
     with server.connect() as client:
         client.send(f"{HEAD}Content-Length: 1000000\r\n\r\n")
         client.socket.settimeout(0.1)

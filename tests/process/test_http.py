@@ -161,6 +161,30 @@ def test_large_upload_is_spooled(server):
     eventually(small, what="the worker's memory is below 80 MiB after a body of 48")
 
 
+def test_application_sees_that_its_client_has_gone(serve):
+    server = serve("--keep-alive", 5, app="watching:app")
+    server.write("watching.py", (
+        "import os, time\n"
+        "def app(environ, start_response):\n"
+        "    gone = environ['gunicorn_rs.client_gone']\n"
+        "    os.write(2, b'at first %r\\n' % gone())\n"
+        "    while environ['PATH_INFO'] == '/long' and not gone():\n"
+        "        time.sleep(0.01)\n"
+        "    os.write(2, b'and then %r\\n' % gone())\n"
+        "    start_response('200 OK', [('Content-Length', '0')])\n"
+        "    return []\n"
+        "os.write(2, b'probe loaded in %d\\n' % os.getpid())\n"
+    ))
+    server.start(workers=1)
+    assert server.get("/").status == 200
+    server.wait_log("at first False\nand then False")
+    with server.connect() as client:
+        client.send(render("GET", "/long"))
+        eventually(lambda: server.log().count("at first False") == 2)
+    server.wait_log("and then True")
+    assert server.get("/").status == 200
+
+
 def test_early_hints_come_before_the_response(server):
     with server.connect() as connection:
         response = connection.request("GET", "/early-hints")

@@ -33,6 +33,15 @@ def test_client_that_a_trusted_proxy_names(serve, which, headers, address, port)
     eventually(lambda: f"from {address} by {address}" in server.log("stdout"), what="the line of the access log")
 
 
+def test_client_behind_a_proxy_that_only_forwards_bytes_names_nobody_else(serve):
+    server = serve("--forwarded-client", "x-forwarded-for", "--proxy-protocol", "auto").start(workers=1)
+    for source, believed in [("203.0.113.9", "203.0.113.9"), ("127.0.0.1", "10.6.6.6")]:
+        with server.connect() as client:
+            client.send(f"PROXY TCP4 {source} 198.51.100.1 4000 80\r\n")
+            environ = json.loads(client.request("GET", "/environ", [(XFF, "10.6.6.6")]).body)
+        assert environ["REMOTE_ADDR"][1] == believed
+
+
 def test_nobody_else_is_believed(serve):
     server = serve("--forwarded-client", "x-forwarded-for", "--forwarded-allow-ips", "10.0.0.0/8").start(workers=1)
     environ = json.loads(server.get("/environ", headers={XFF: "198.51.100.7"}).body)

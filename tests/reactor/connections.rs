@@ -171,7 +171,7 @@ fn a_body_that_pauses_for_too_long_is_given_up() {
 fn a_body_that_only_trickles_is_given_up() {
     let server = Server::with(Plan::with(|config| {
         config.body_timeout = Duration::from_millis(300);
-        config.body_min_rate = Some(1000);
+        config.min_rate = Some(1000);
     }));
     let mut client = server.connect();
     client.stream.set_nodelay(true).unwrap();
@@ -188,7 +188,7 @@ fn a_body_that_only_trickles_is_given_up() {
 fn a_body_that_keeps_its_rate_may_take_long() {
     let server = Server::with(Plan::with(|config| {
         config.body_timeout = Duration::from_millis(300);
-        config.body_min_rate = Some(10);
+        config.min_rate = Some(10);
     }));
     let mut client = server.connect();
     client.stream.set_nodelay(true).unwrap();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 /// The sync kind.
-const THREADS: usize = 0;
+const THREADS: Option<usize> = None;
 
 mod body;
 mod connections;

@@ -110,24 +110,26 @@ impl TestApp {
                 self.meeting.wait();
                 respond(exchange, Some(2), &[b"ok"])
             }
+            "/counters" => {
+                let Counters { requests, bytes_sent, connections } = self.slot.counters();
+                let text = format!("{requests} {bytes_sent} {connections}");
+                respond(exchange, Some(text.len() as u64), &[text.as_bytes()])
+            }
+            _ => Self::answer_otherwise(exchange, path, &target),
+        }
+    }
+
+    fn answer_otherwise(exchange: &mut Exchange, path: &str, target: &str) -> Result<(), ResponseError> {
+        match path {
             "/thread" => {
                 let name = std::thread::current().name().unwrap_or_default().to_owned();
                 respond(exchange, Some(name.len() as u64), &[name.as_bytes()])
-            }
-            "/pause" => {
-                std::thread::sleep(Duration::from_millis(size as u64));
-                respond(exchange, Some(2), &[b"ok"])
             }
             "/token" => {
                 let token = target.split_once('?').map_or("", |(_, token)| token);
                 let pause = token.bytes().map(u64::from).sum::<u64>() % 4;
                 std::thread::sleep(Duration::from_millis(pause));
                 respond(exchange, (pause != 1).then_some(token.len() as u64), &[token.as_bytes()])
-            }
-            "/counters" => {
-                let Counters { requests, bytes_sent, connections } = self.slot.counters();
-                let text = format!("{requests} {bytes_sent} {connections}");
-                respond(exchange, Some(text.len() as u64), &[text.as_bytes()])
             }
             _ => respond(exchange, Some(5), &[b"hello"]),
         }
@@ -292,8 +294,8 @@ impl Server {
                 access_log: None,
             };
             let app = TestApp { slot, meeting: barrier };
-            if crate::THREADS > 0 {
-                let (threads, request_timeout) = (crate::THREADS, plan.request_timeout);
+            if let Some(threads) = crate::THREADS {
+                let request_timeout = plan.request_timeout;
                 let team = Team { threads, request_timeout, slot: 0, signals, parent: orphaned };
                 let ended = gthread::run(Arc::new(app), reactor, context, team);
                 assert_eq!(ended.stuck, plan.stuck);

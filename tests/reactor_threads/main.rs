@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 /// The gthread kind.
-const THREADS: usize = 4;
+const THREADS: Option<usize> = Some(threads::COUNT);
 
 #[path = "../reactor/body.rs"]
 mod body;

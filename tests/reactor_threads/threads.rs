@@ -8,14 +8,16 @@ use gunicorn::sys::fd;
 use gunicorn::worker::Resignation;
 use gunicorn::worker::control::Stop;
 
-use crate::THREADS;
 use crate::server::{LIMIT, Plan, Server, eventually, pipe};
+
+/// Threads of each worker.
+pub(crate) const COUNT: usize = 4;
 
 #[test]
 fn requests_are_handled_at_the_same_time() {
-    let server = Server::meeting_of(THREADS);
+    let server = Server::meeting_of(COUNT);
     for _ in 0..20 {
-        let mut clients: Vec<_> = (0..THREADS).map(|_| server.connect()).collect();
+        let mut clients: Vec<_> = (0..COUNT).map(|_| server.connect()).collect();
         clients.iter_mut().for_each(|client| client.send("GET /meet HTTP/1.1\r\nHost: a\r\n\r\n"));
         clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "ok"));
     }
@@ -34,8 +36,8 @@ fn one_thread_does_as_long_as_nobody_blocks() {
 
 #[test]
 fn blocked_threads_do_not_hold_up_the_last_one() {
-    let server = Server::meeting_of(THREADS);
-    let mut blocked: Vec<_> = (0..THREADS - 1).map(|_| server.connect()).collect();
+    let server = Server::meeting_of(COUNT);
+    let mut blocked: Vec<_> = (0..COUNT - 1).map(|_| server.connect()).collect();
     blocked.iter_mut().for_each(|client| client.send("GET /meet HTTP/1.1\r\nHost: a\r\n\r\n"));
     for _ in 0..200 {
         assert_eq!(server.get("/").text(), "hello");
@@ -46,12 +48,11 @@ fn blocked_threads_do_not_hold_up_the_last_one() {
 
 #[test]
 fn the_engine_goes_on_while_all_threads_are_in_the_application() {
-    let server =
-        Server::with_meeting(Plan::with(|config| config.head_timeout = Duration::from_millis(200)), THREADS + 1);
+    let server = Server::with_meeting(Plan::with(|config| config.head_timeout = Duration::from_millis(200)), COUNT + 1);
     let mut reader = server.connect();
     reader.send("GET /large?20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     reader.stream.peek(&mut [0]).unwrap();
-    let mut blocked: Vec<_> = (0..THREADS).map(|_| server.connect()).collect();
+    let mut blocked: Vec<_> = (0..COUNT).map(|_| server.connect()).collect();
     blocked.iter_mut().for_each(|client| client.send("GET /meet HTTP/1.1\r\nHost: a\r\n\r\n"));
     let mut late = server.connect();
     late.send("GET / HT");
@@ -93,10 +94,10 @@ fn each_response_is_that_of_its_request() {
 
 #[test]
 fn a_graceful_stop_waits_for_the_threads() {
-    let mut server = Server::meeting_of(THREADS + 1);
-    let mut clients: Vec<_> = (0..THREADS).map(|_| server.connect()).collect();
+    let mut server = Server::meeting_of(COUNT + 1);
+    let mut clients: Vec<_> = (0..COUNT).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.send("GET /meet HTTP/1.1\r\nHost: a\r\n\r\n"));
-    eventually("all are in the application", || server.in_flight() == THREADS);
+    eventually("all are in the application", || server.in_flight() == COUNT);
     server.tell(Stop::Graceful);
     eventually("nobody is accepted", || std::net::TcpStream::connect(server.address).is_err());
     assert!(server.is_running());

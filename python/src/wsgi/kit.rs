@@ -24,12 +24,13 @@ pub(super) struct Kit {
     /// For each listener the environ that its requests start from, with these objects in it.
     templates: Vec<Py<PyDict>>,
     early_hints: Py<PyAny>,
+    client_gone: Py<PyAny>,
     input: Py<Input>,
     socket: Py<ClientSocket>,
     start: Py<Start>,
     write: Py<PyAny>,
     head: Head,
-    unshared: [isize; 7],
+    unshared: [isize; 8],
 }
 
 impl Kit {
@@ -44,6 +45,7 @@ impl Kit {
         let mut kit = Self {
             start_response: start.getattr(py, "start_response")?,
             early_hints: response.getattr(py, "early_hints")?,
+            client_gone: response.getattr(py, "client_gone")?,
             input: Py::new(py, Input::new(response.clone_ref(py)))?,
             socket: Py::new(py, ClientSocket::new(response.clone_ref(py)))?,
             templates: Vec::new(),
@@ -51,7 +53,7 @@ impl Kit {
             start,
             write,
             head: Head::default(),
-            unshared: [0; 7],
+            unshared: [0; 8],
         };
         kit.templates = templates.map(|template| kit.fill(template.bind(py))).collect::<PyResult<_>>()?;
         kit.unshared = kit.references(py);
@@ -64,6 +66,7 @@ impl Kit {
         template.set_item(intern!(py, "wsgi.input"), &self.input)?;
         template.set_item(intern!(py, "wsgi.early_hints"), &self.early_hints)?;
         template.set_item(intern!(py, "gunicorn.socket"), &self.socket)?;
+        template.set_item(intern!(py, "gunicorn_rs.client_gone"), &self.client_gone)?;
         Ok(template.unbind())
     }
 
@@ -94,10 +97,11 @@ impl Kit {
         self.references(py) == self.unshared && !self.socket.get().is_used(py)
     }
 
-    fn references(&self, py: Python<'_>) -> [isize; 7] {
+    fn references(&self, py: Python<'_>) -> [isize; 8] {
         [
             ffi::references(self.start_response.bind(py)),
             ffi::references(self.early_hints.bind(py)),
+            ffi::references(self.client_gone.bind(py)),
             ffi::references(self.input.bind(py)),
             ffi::references(self.socket.bind(py)),
             ffi::references(self.response.bind(py)),

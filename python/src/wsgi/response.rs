@@ -266,6 +266,11 @@ impl Response {
         self.send_through(body_part(data)?)
     }
 
+    /// `gunicorn_rs.client_gone`: whether the client has closed its side of the connection, or has vanished.
+    fn client_gone(&self) -> PyResult<bool> {
+        self.with(|sending| sending.gone || sending.exchange.is_client_gone())
+    }
+
     /// `wsgi.early_hints`: sends a 103 with these fields, unless the response has started or the client is too old.
     fn early_hints(&self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut hints = Head::default();

@@ -28,12 +28,12 @@ use super::config::ReactorConfig;
 use super::date;
 use super::idle::Rank;
 use super::input::Fill;
-use super::output::Output;
+use super::output::{Flushed, Output};
 use super::response::Stage;
 use super::work::{Work, WorkPool};
 use crate::http::h1::encode_error;
-use crate::http::{ProxyHeader, ProxyProtocol};
-use crate::log;
+use crate::http::{ProtocolError, ProxyHeader, ProxyProtocol, Rule, Trust};
+use crate::log::Complaint;
 use crate::net::{Address, Stream};
 use crate::time::Time;
 
@@ -43,6 +43,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Most bytes that are read and thrown away during that time.
 const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Bytes in and out after which a connection lets the others have their turn.
+const TURN_BYTES: u64 = 1024 * 1024;
 
 /// How long a client that has just connected may still send its first request when the worker stops.
 const LAST_CALL: Duration = Duration::from_secs(1);
@@ -59,6 +62,8 @@ pub(super) struct Shared {
     pub(super) closing: Option<Time>,
     /// The same for responses that are just being made, on whatever thread.
     pub(super) closes: Arc<AtomicBool>,
+    /// When the log was told last that something cannot be kept.
+    pub(super) complaint: Complaint,
 }
 
 /// Where a connection is in its life.
@@ -111,6 +116,8 @@ impl Waiting {
 pub(super) enum Next {
     /// Wake it when its socket is ready or its deadline has come.
     Wait,
+    /// Go on with it after the others: it has more to do.
+    Again,
     /// Hand its request out.
     Ready,
     /// Drop it.
@@ -140,12 +147,13 @@ impl Readiness {
     }
 }
 
-/// How slowly a body may arrive.
+/// How slowly a client may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// How long it may pause.
+    /// How long a body may pause.
     pub(super) pause: Duration,
-    /// Bytes a second that it must keep on average once it could have paused for so long; `None`: any.
+    /// Bytes a second that a body, or what is left of a response, must keep on average once it could have paused for
+    /// as long as it may; `None`: any.
     pub(super) rate: Option<u64>,
 }
 
@@ -160,19 +168,23 @@ pub(super) struct Connection {
     phase: Phase,
     waiting: Waiting,
     deadline: Option<Time>,
-    /// Whether bytes went in or out since `advance` was called.
-    progress: bool,
+    /// Bytes that went in or out since `advance` was called.
+    moved: u64,
+    /// It has more to do, and waits for its turn.
+    pub(super) is_queued: bool,
+    /// When it began to wait for what it waits for, or last moved while it did.
+    since: Time,
     /// What the poll watches the socket for.
     watched: Option<Interest>,
     /// Whether responses from now on announce the end of the connection.
     pub(super) closes: Arc<AtomicBool>,
     /// Requests that it has carried.
     requests: u64,
-    /// Whether the peer is believed what it says about the client.
-    is_trusted: bool,
+    /// What is believed of what the peer says.
+    trust: Trust,
     /// What a PROXY protocol header has told.
     pub(super) proxied: Option<Box<ProxyHeader>>,
-    /// When the body began to arrive, and how many bytes of it have.
+    /// When the body, or what is left of the response, began to move, and how many bytes have.
     pace: (Time, u64),
     /// How slowly it may.
     pub(super) patience: Patience,
@@ -183,7 +195,7 @@ impl Connection {
     /// One that was just accepted. Reading is worth a try: the request often is there with the connection.
     pub(super) fn new((stream, peer, local): Accepted, Shared { config, buffers, closes, .. }: &Shared) -> Self {
         Self {
-            is_trusted: config.forwarding.trusts(peer.ip()),
+            trust: config.forwarding.trust(peer.ip(), None),
             stream,
             peer,
             local,
@@ -192,13 +204,15 @@ impl Connection {
             phase: if config.proxy_protocol == ProxyProtocol::Off { Phase::Head } else { Phase::Proxy },
             waiting: Waiting::Nothing,
             deadline: None,
-            progress: false,
+            moved: 0,
+            is_queued: false,
+            since: Time::default(),
             watched: None,
             closes: Arc::clone(closes),
             requests: 0,
             proxied: None,
             pace: (Time::default(), 0),
-            patience: Patience { pause: config.body_timeout, rate: config.body_min_rate },
+            patience: Patience { pause: config.body_timeout, rate: config.min_rate },
             work: None,
         }
     }
@@ -211,10 +225,22 @@ impl Connection {
     /// Whether it may give way to a newcomer.
     pub(super) fn rank(&self) -> Option<Rank> {
         match self.waiting {
+            Waiting::Close => Some(Rank::Answered),
             Waiting::NextRequest => Some(Rank::Kept),
             Waiting::FirstByte | Waiting::Head => Some(Rank::Arriving),
-            Waiting::Nothing | Waiting::Body | Waiting::Output | Waiting::Close => None,
+            Waiting::Body | Waiting::Output => Some(Rank::Stalled),
+            Waiting::Nothing => None,
         }
+    }
+
+    /// Whether anything moved when it was last driven.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved > 0
+    }
+
+    /// When it began to wait for what it waits for, or last moved while it did.
+    pub(super) fn since(&self) -> Time {
+        self.since
     }
 
     /// Whether it may carry another request after the one that is ready.
@@ -245,12 +271,14 @@ impl Connection {
 
     /// Takes out what the application's side needs of a request that is ready.
     pub(super) fn check_out(&mut self) -> Option<Box<Work>> {
+        self.is_queued = false;
         (self.phase == Phase::Ready).then(|| self.work.take())?
     }
 
     /// The application is done with the request: what it left is sent from here.
     pub(super) fn check_in(&mut self, mut work: Box<Work>, shared: &mut Shared) {
         self.requests += 1;
+        self.pace = (shared.now, 0);
         self.waiting = Waiting::Nothing;
         // What is left of a body is no request, and its sender is to see the answer.
         let is_ahead = self.is_ahead(&mut work) || !work.decoder.is_done();
@@ -287,7 +315,7 @@ impl Connection {
 
     /// Goes as far as it can.
     pub(super) fn advance(&mut self, shared: &mut Shared) -> Next {
-        self.progress = false;
+        self.moved = 0;
         loop {
             let stop = match self.phase {
                 Phase::Proxy => self.read_proxy_header(shared),
@@ -312,13 +340,15 @@ impl Connection {
             return next;
         }
         match self.waiting {
-            Waiting::Head | Waiting::Body => {
-                log::debug!("Request timed out from ip={}", Ip(&self.peer));
-                self.answer_error(408, "");
-                self.advance(shared)
-            }
+            Waiting::Head => self.time_out(Rule::HeadTime, shared),
+            Waiting::Body => self.time_out(Rule::BodyTime, shared),
             _ => Next::Close,
         }
+    }
+
+    fn time_out(&mut self, rule: Rule, shared: &mut Shared) -> Next {
+        self.refuse(&ProtocolError::new(rule, b""));
+        self.advance(shared)
     }
 
     /// The worker stops: what the connection waits for has a limit of its own now. That between two requests is running
@@ -331,19 +361,21 @@ impl Connection {
         self.advance(shared)
     }
 
-    /// A newcomer needs its place: it is closed if nothing whole has arrived. The socket is asked for the last time.
+    /// A newcomer needs its place: it is closed if nothing has changed. The socket is asked for the last time.
     pub(super) fn give_way(&mut self, shared: &mut Shared) -> Next {
         self.readiness.readable = true;
+        let rank = self.rank();
         match self.advance(shared) {
-            Next::Wait if self.rank().is_some() => Next::Close,
+            Next::Wait if self.rank() == rank && !(rank == Some(Rank::Stalled) && self.has_moved()) => Next::Close,
             next => next,
         }
     }
 
     /// Waits for at most `limit`, counted from the moment it began to wait for this or last made progress.
     fn wait(&mut self, waiting: Waiting, limit: Duration, now: Time) -> Next {
-        if self.waiting != waiting || (self.progress && waiting.allows_for_progress()) {
+        if self.waiting != waiting || (self.moved > 0 && waiting.allows_for_progress()) {
             self.waiting = waiting;
+            self.since = now;
             self.deadline = Some(now + limit);
         }
         Next::Wait
@@ -357,9 +389,15 @@ impl Connection {
     }
 
     fn drain(&mut self, after: After, shared: &mut Shared) -> Option<Next> {
-        match self.flush() {
-            Ok(true) => {}
-            Ok(false) => return Some(self.wait(Waiting::Output, shared.config.write_timeout, shared.now)),
+        let flushed = self.flush();
+        match flushed {
+            Ok(Flushed::All) => {}
+            Ok(Flushed::Blocked | Flushed::Enough) => {
+                self.note_moved();
+                let next = self.wait(Waiting::Output, shared.config.write_timeout, shared.now);
+                self.hurry(shared.config.write_timeout);
+                return Some(if matches!(flushed, Ok(Flushed::Enough)) { Next::Again } else { next });
+            }
             Err(_) => return Some(Next::Close),
         }
         match after {

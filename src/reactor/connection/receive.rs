@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Connection, Ip, LAST_CALL, LINGER, Next, Phase, Readiness, Shared, Waiting};
+use super::{Connection, Ip, LAST_CALL, LINGER, Next, Phase, Readiness, Shared, TURN_BYTES, Waiting};
 use crate::http::h1::{BodyDecoder, encode_continue, is_between_requests, parse_head};
 use crate::http::{Framing, Networks, ProtocolError, ProxyScan, Rule, parse_proxy};
 use crate::log;
@@ -23,7 +23,7 @@ impl Connection {
             return self.fill(shared);
         }
         match parse_head(work.input.pending_mut(), &shared.config.acceptance, &mut work.head) {
-            Ok(true) => match shared.config.forwarding.judge(work.input.pending(), self.is_trusted, &mut work.head) {
+            Ok(true) => match shared.config.forwarding.judge(work.input.pending(), self.trust, &mut work.head) {
                 Ok(()) => self.accept_head(shared),
                 Err(error) => self.refuse(&error),
             },
@@ -45,6 +45,8 @@ impl Connection {
             Ok(ProxyScan::Found(header, length)) => {
                 work.input.accept_head(length);
                 work.input.next_message();
+                let source = header.addresses.map(|(source, _)| source.ip());
+                self.trust = shared.config.forwarding.trust(self.peer.ip(), source);
                 self.proxied = Some(Box::new(header));
                 self.phase = Phase::Head;
             }
@@ -95,7 +97,9 @@ impl Connection {
         let stored = work.body.append(data, &shared.config.temp_dir, &work.held);
         work.input.discard(decoded.consumed);
         if let Err(error) = stored.and_then(|()| if is_ready { work.body.seal() } else { Ok(()) }) {
-            log::error!("Cannot keep a request body in {}: {error}", shared.config.temp_dir.display());
+            if shared.complaint.is_due(shared.now) {
+                log::error!("Cannot keep a request body in {}: {error}", shared.config.temp_dir.display());
+            }
             self.answer_error(if is_full(&error) { 503 } else { 500 }, "");
             return None;
         }
@@ -116,18 +120,24 @@ impl Connection {
         if !self.readiness.readable {
             return Some(self.wait_for_input(shared));
         }
-        let filled = self.work.as_mut()?.input.fill(&mut self.stream);
+        if self.moved >= TURN_BYTES {
+            self.wait_for_input(shared);
+            return Some(Next::Again);
+        }
+        let input = &mut self.work.as_mut()?.input;
+        let before = input.pending().len();
+        let filled = input.fill(&mut self.stream);
+        self.moved += (input.pending().len() - before) as u64;
         match filled {
-            Ok(Fill::Some) => self.progress = true,
-            Ok(Fill::Drained) => {
-                self.progress = true;
-                self.readiness.readable = self.readiness.hung_up;
-            }
+            Ok(Fill::Some) => {}
+            Ok(Fill::Drained) => self.readiness.readable = self.readiness.hung_up,
             Ok(Fill::Blocked) => self.readiness = Readiness::default(),
             Ok(Fill::End) => return self.end_of_input(),
             Ok(Fill::Full) => self.answer_error(431, ""),
             Ok(Fill::Refused) => {
-                log::warning!("Cannot keep a request's head: requests and responses hold as much as they may");
+                if shared.complaint.is_due(shared.now) {
+                    log::warning!("Cannot keep a request's head: requests and responses hold as much as they may");
+                }
                 self.answer_error(503, "");
             }
             Err(_) => return Some(Next::Close),
@@ -139,7 +149,7 @@ impl Connection {
         let config = &shared.config;
         if self.phase == Phase::Body {
             self.wait(Waiting::Body, config.body_timeout, shared.now);
-            self.deadline = [self.deadline, self.slowest()].into_iter().flatten().min();
+            self.hurry(config.body_timeout);
             return Next::Wait;
         }
         if self.is_between_requests() {
@@ -148,12 +158,22 @@ impl Connection {
         self.wait(Waiting::Head, config.head_timeout, shared.now)
     }
 
-    /// When the body is too slow if no more of it comes.
-    pub(in crate::reactor) fn slowest(&self) -> Option<Time> {
-        let (began, received) = self.pace;
+    /// What moves must keep its rate, too.
+    pub(super) fn hurry(&mut self, pause: Duration) {
+        self.deadline = [self.deadline, self.slowest(pause)].into_iter().flatten().min();
+    }
+
+    /// When what moves is too slow if no more of it does; it may pause for `pause`.
+    pub(in crate::reactor) fn slowest(&self, pause: Duration) -> Option<Time> {
+        let (began, moved) = self.pace;
         let rate = self.patience.rate?.max(1);
-        let earned = Duration::from_millis(received.saturating_mul(1000) / rate);
-        Some(began + self.patience.pause + earned)
+        let earned = Duration::from_millis(moved.saturating_mul(1000) / rate);
+        Some(began + pause + earned)
+    }
+
+    /// What has moved since `advance` was called counts for the rate of a response.
+    pub(super) fn note_moved(&mut self) {
+        self.pace.1 += self.moved;
     }
 
     /// Waits for the first byte of a request, with as little memory as possible.
@@ -190,7 +210,7 @@ impl Connection {
     }
 
     /// Answers a bad message; nothing that follows is read as a request.
-    fn refuse(&mut self, error: &ProtocolError) -> Option<Next> {
+    pub(super) fn refuse(&mut self, error: &ProtocolError) -> Option<Next> {
         log::warning!("Invalid request from ip={}: {error}", Ip(&self.peer));
         self.answer_error(error.status(), error.rule());
         None

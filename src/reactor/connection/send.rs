@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 
-use super::Connection;
+use super::{Connection, TURN_BYTES};
 use crate::reactor::exchange::Payload;
+use crate::reactor::output::Flushed;
 
 impl Connection {
     /// Sends the parts: at once what the socket takes, the rest from the queue.
@@ -50,9 +51,10 @@ impl Connection {
         self.flush().map(drop)
     }
 
-    /// Sends what the queue holds, as far as the socket takes it; `true`: all of it.
-    pub(in crate::reactor) fn flush(&mut self) -> io::Result<bool> {
-        self.output.flush(&mut self.stream, &mut self.progress)
+    /// Sends what the queue holds, as far as the socket takes it and not so much that others would have to wait.
+    pub(in crate::reactor) fn flush(&mut self) -> io::Result<Flushed> {
+        let most = self.moved + TURN_BYTES;
+        self.output.flush(&mut self.stream, &mut self.moved, most)
     }
 
     /// Has the flusher send what the queue holds; `false`: it cannot.

@@ -121,20 +121,22 @@ They count from the head's first byte to its last. A new connection may be silen
 A longer pause is answered with 408.",
     },
     Setting {
-        name: "client_body_min_rate",
+        name: "client_min_rate",
         section: Section::Security,
-        flags: Flags::long(&["client-body-min-rate"], "BYTES"),
+        flags: Flags::long(&["client-min-rate"], "BYTES"),
         field: Field::Number {
             bounds: Bounds::COUNT,
-            get: |settings| Some(settings.client_body_min_rate.unwrap_or(0)),
-            set: |settings, value| settings.client_body_min_rate = unless_zero(value),
+            get: |settings| Some(settings.client_min_rate.unwrap_or(0)),
+            set: |settings, value| settings.client_min_rate = unless_zero(value),
         },
         default: Some("240"),
         variable: None,
         reload: Reload::RespawnWorkers,
-        doc: "The average rate that the body of a request must keep, in bytes per second.
+        doc: "The average rate that a client must keep, in bytes per second.
 
-It is looked at once `client_body_timeout` is over. A slower client is answered with 408. With 0 any rate will do.",
+It holds for the body of a request once `client_body_timeout` is over, and for what is left of a response when the
+application is done with it, once `client_send_timeout` is. A slower sender is answered with 408, a slower reader's
+connection is closed. With 0 any rate will do.",
     },
     Setting {
         name: "client_send_timeout",

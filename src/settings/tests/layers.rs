@@ -53,7 +53,7 @@ fn nothing_given_gives_gunicorns_defaults() {
         limit_request_body: Some(1 << 30),
         client_header_timeout: Duration::from_secs(30),
         client_body_timeout: Duration::from_secs(30),
-        client_body_min_rate: Some(240),
+        client_min_rate: Some(240),
         client_send_timeout: Duration::from_secs(30),
         keepalive_requests: Some(10_000),
         worker_connections: 1000,
@@ -139,13 +139,13 @@ fn an_environment_that_is_overridden_is_not_checked() {
 fn zero_means_no_limit() {
     let settings = config(json!({
         "timeout": 0, "max_requests": 0, "keepalive": 0, "limit_request_line": 0, "limit_request_fields": 0,
-        "limit_request_field_size": 0, "limit_request_body": 0, "client_body_min_rate": 0, "keepalive_requests": 0,
+        "limit_request_field_size": 0, "limit_request_body": 0, "client_min_rate": 0, "keepalive_requests": 0,
     }));
     assert_eq!((settings.timeout, settings.max_requests, settings.keepalive), (None, None, Some(Duration::ZERO)));
     assert_eq!(settings.limit_request_line, None);
     assert_eq!(settings.limit_request_fields, 32_768);
     assert_eq!(settings.limit_request_field_size, None);
-    assert_eq!((settings.limit_request_body, settings.client_body_min_rate), (None, None));
+    assert_eq!((settings.limit_request_body, settings.client_min_rate), (None, None));
     assert_eq!(settings.keepalive_requests, None);
 }
 

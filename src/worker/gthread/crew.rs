@@ -57,6 +57,7 @@ pub(super) struct Crew {
     pub(super) seats: Vec<Seat>,
     desk: Mutex<Desk>,
     /// Exchanges that were answered while another thread led.
+    #[expect(clippy::vec_box, reason = "boxed they come and boxed they go: only the pointer moves")]
     basket: Mutex<Vec<Box<Exchange>>>,
     bench: Mutex<Bench>,
     call: Condvar,
@@ -273,6 +274,7 @@ impl Crew {
     }
 
     /// What others have handed in.
+    #[expect(clippy::vec_box, reason = "boxed they come and boxed they go: only the pointer moves")]
     pub(super) fn basket(&self) -> Vec<Box<Exchange>> {
         std::mem::take(&mut *lock(&self.basket))
     }
