@@ -115,31 +115,38 @@ impl Inflater {
 }
 
 fn decompress(context: &mut Inflate, mut input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), WsError> {
-    loop {
-        let start = out.len();
-        // The one byte beyond the limit tells a message that is too long from one that is not.
-        let room = (input.len() * 4).clamp(*STEPS.start(), *STEPS.end()).min(limit.saturating_add(1) - start);
-        grow(out, room, limit.saturating_add(1));
-        out.resize(start + room, 0);
+    let mut filled = out.len();
+    let result = loop {
+        if filled == out.len() {
+            // The one byte beyond the limit tells a message that is too long from one that is not.
+            let bound = limit.saturating_add(1);
+            let room = (input.len() * 4).clamp(*STEPS.start(), *STEPS.end()).min(bound.saturating_sub(filled));
+            grow(out, room, bound);
+            out.resize(filled + room, 0);
+        }
         let (read, written) = (context.total_in(), context.total_out());
-        let status = context.decompress(input, &mut out[start..], InflateFlush::SyncFlush);
-        let written = difference(context.total_out(), written);
+        let status = context.decompress(input, out.get_mut(filled..).unwrap_or_default(), InflateFlush::SyncFlush);
         input = input.get(difference(context.total_in(), read)..).unwrap_or_default();
-        out.truncate(start + written);
-        if out.len() > limit {
-            return Err(WsError::MessageTooLong);
+        filled += difference(context.total_out(), written);
+        if filled > limit {
+            break Err(WsError::MessageTooLong);
         }
         match status {
             // Section 7.2.3.4: a final block ends the stream, not the message.
-            Ok(Status::StreamEnd) => context.reset(false),
-            Ok(Status::Ok | Status::BufError) if written == room => continue,
-            Ok(Status::Ok | Status::BufError) => return Ok(()),
-            Err(_) => return Err(WsError::Deflate),
+            Ok(Status::StreamEnd) => {
+                context.reset(false);
+                if input.is_empty() {
+                    break Ok(());
+                }
+            }
+            // There may be more where there was no room.
+            Ok(Status::Ok | Status::BufError) if filled == out.len() => {}
+            Ok(Status::Ok | Status::BufError) => break Ok(()),
+            Err(_) => break Err(WsError::Deflate),
         }
-        if input.is_empty() {
-            return Ok(());
-        }
-    }
+    };
+    out.truncate(filled);
+    result
 }
 
 /// Makes room for `more` bytes: by doubling, so that little is copied, but not beyond `bound`, if they fit there.

@@ -25,11 +25,11 @@
 //!
 //! # What a connection costs
 //!
-//! Less than 200 bytes, and nothing on the heap but a message in progress and the contexts of the compression. Those are
-//! allocated by the first message that needs them: a compressor with the default window (4 KiB) takes 161 KiB, with the
-//! largest (32 KiB) 273 KiB, a decompressor 46 KiB. Where no context takeover was agreed upon they are gone after each
-//! message. Else the compressor can be dropped at any time ([`WebSocket::forget_sent`]), at the price of the next message
-//! being compressed like a first one; the decompressor must stay.
+//! Less than 200 bytes, and nothing on the heap but a message in progress and the contexts of the compression. Those
+//! are allocated by the first message that needs them: a compressor with the default window (4 KiB) takes 161 KiB, with
+//! the largest (32 KiB) 273 KiB, a decompressor 46 KiB. Where no context takeover was agreed upon they are gone after
+//! each message. Else the compressor can be dropped at any time ([`WebSocket::forget_sent`]), at the price of the next
+//! message being compressed like a first one; the decompressor must stay.
 
 mod close;
 mod deflate;

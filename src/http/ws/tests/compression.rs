@@ -73,6 +73,16 @@ fn an_empty_message_has_some_forms() {
     }
 }
 
+/// Final blocks of nothing, each of which ends a stream, between others.
+#[test]
+fn a_stream_may_end_again_and_again() {
+    let ends = b"\x03\x00".repeat(50_000);
+    let payload = [&ends[..], b"\xf3\x48\xcd\xc9\xc9\x07\x00", &ends, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"].concat();
+    for size in [1, 1000, payload.len() + 20] {
+        assert_eq!(receive(ALL, 10, &frame(0xc1, &payload), size), (vec![b"HelloHello".to_vec()], None));
+    }
+}
+
 #[test]
 fn compressed_and_other_messages_mix() {
     let bytes = [

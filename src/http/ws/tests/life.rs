@@ -1,5 +1,7 @@
 //! The closing handshake, and who is still there.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn at(seconds: u64) -> Time {
@@ -101,4 +103,83 @@ fn a_client_that_is_not_read_from_is_not_given_up() {
     assert_eq!(websocket.next_deadline(), None);
     websocket.set_reading(true, at(50));
     assert_eq!(websocket.next_deadline(), Some(at(70)));
+}
+
+/// What can happen to a WebSocket.
+#[derive(Debug, Clone)]
+enum Happening {
+    Arrives(Vec<u8>),
+    Send,
+    Close(u16),
+    Reading(bool),
+    /// The next deadline comes, late by so many seconds; or so many pass.
+    Deadline(u64),
+    Passes(u64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let sent = prop_oneof![
+        4 => Just(frame(0x81, b"Hello")),
+        2 => Just(frame(0x89, b"ping")),
+        2 => Just(frame(0x8a, b"")),
+        1 => Just(frame(0x88, b"\x03\xe8")),
+        1 => Just(frame(0x01, b"frag")),
+        1 => Just(frame(0x80, b"ment")),
+        1 => Just(b"\xff".to_vec()),
+    ];
+    prop_oneof![
+        6 => sent.prop_map(Happening::Arrives),
+        2 => Just(Happening::Send),
+        1 => prop_oneof![Just(1000_u16), Just(1005)].prop_map(Happening::Close),
+        1 => any::<bool>().prop_map(Happening::Reading),
+        4 => (0..2_u64).prop_map(Happening::Deadline),
+        2 => (0..30_u64).prop_map(Happening::Passes),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// No frame follows a Close, what is over stays over, and a driver that asks at each deadline never spins.
+    #[test]
+    fn whatever_happens_a_websocket_ends_at_most_once(happenings in prop::collection::vec(happening(), 0..30)) {
+        let (mut websocket, mut out) = open();
+        let (mut now, mut ends) = (NOW, 0);
+        for happening in happenings {
+            let (was_open, was_over, before) = (websocket.is_open(), websocket.is_over(), out.len());
+            match happening {
+                Happening::Arrives(mut bytes) => {
+                    let incoming = websocket.feed(now, &mut bytes, &mut out).incoming;
+                    prop_assert!(incoming.is_none() || !was_over);
+                    ends += usize::from(matches!(incoming, Some(Incoming::Closed(_) | Incoming::Failed(_))));
+                }
+                Happening::Send => match websocket.text("Hello") {
+                    Ok(frame) => frame.append_to(&mut out),
+                    Err(error) => prop_assert!(error == SendError::Closed && !was_open),
+                },
+                Happening::Close(code) => {
+                    let closed = websocket.close(now, code, "", &mut out).is_ok();
+                    prop_assert_eq!(closed, was_open && code == 1000);
+                }
+                Happening::Reading(is_reading) => websocket.set_reading(is_reading, now),
+                Happening::Deadline(late) => {
+                    now = websocket.next_deadline().unwrap_or(now).max(now) + Duration::from_secs(late);
+                }
+                Happening::Passes(seconds) => now = now + Duration::from_secs(seconds),
+            }
+            for _ in 0..2 {
+                if let Some(Action::Disconnect(_)) = websocket.on_time(now, &mut out) {
+                    ends += 1;
+                }
+            }
+            prop_assert!(websocket.next_deadline().is_none_or(|deadline| deadline > now));
+            prop_assert!(was_open || out.len() == before);
+            prop_assert!(!was_over || websocket.is_over());
+            prop_assert_eq!(ends, usize::from(websocket.is_over()));
+        }
+        let sent = frames(&out);
+        let closes = sent.iter().filter(|(first, _)| *first == 0x88).count();
+        prop_assert_eq!(closes, usize::from(!websocket.is_open()));
+        prop_assert!(closes == 0 || sent.last().is_some_and(|(first, _)| *first == 0x88));
+    }
 }
