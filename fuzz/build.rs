@@ -27,6 +27,26 @@ const FRONT: [&[u8]; 13] = [
     b"For=\"[2001:db8::7]:4711\", for=_hidden, for=\"10.0.0.1:80\"",
 ];
 
+/// Frames of a client. Their key is 0, so that payloads can be read, and changed to some purpose.
+const FRAMES: [&[u8]; 13] = [
+    b"\x81\x85\0\0\0\0Hello\x82\x83\0\0\0\0\0\xff\x01",
+    b"\x01\x83\0\0\0\0Hel\x89\x82\0\0\0\0hi\x00\x80\0\0\0\0\x80\x82\0\0\0\0lo",
+    b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x8a\x81\0\0\0\0a",
+    b"\x01\x82\0\0\0\0\xce\xba\x80\x83\0\0\0\0\xe1\xbd\xb9",
+    b"\x81\x84\0\0\0\0\xf4\x8f\xbf\xbf\x88\x80\0\0\0\0",
+    b"\x81\x84\0\0\0\0\xf4\x90\xbf\xbf",
+    b"\x88\x87\0\0\0\0\x03\xe8hello\x89\x80\0\0\0\0",
+    b"\x82\xfe\0\x7e\0\0\0\0\
+      0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
+      01234567890123456789012345",
+    b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0\xc1\x85\0\0\0\0\xf2\0\x11\0\0",
+    b"\x41\x83\0\0\0\0\xf2\x48\xcd\x89\x80\0\0\0\0\x80\x84\0\0\0\0\xc9\xc9\x07\0",
+    b"\xc2\x8b\0\0\0\0\0\x05\0\xfa\xffHello\0\xc2\x81\0\0\0\0\0",
+    b"\xc1\x88\0\0\0\0\xf3\x48\xcd\xc9\xc9\x07\0\0\xc1\x8d\0\0\0\0\xf2\x48\x05\0\0\0\xff\xff\xca\xc9\xc9\x07\0",
+    b"a; b=\"c\\d\"; e, permessage-deflate; client_max_window_bits=15; server_no_context_takeover, permessage-deflate; \
+      server_max_window_bits=9; client_no_context_takeover",
+];
+
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     println!("cargo::rerun-if-changed=build.rs");
@@ -37,7 +57,8 @@ fn main() -> io::Result<()> {
     write(&seeds.join("head"), streams.iter().map(Vec::as_slice))?;
     write(&seeds.join("connection"), streams.iter().map(Vec::as_slice))?;
     write(&seeds.join("chunked"), bodies)?;
-    write(&seeds.join("proxy"), FRONT.into_iter())
+    write(&seeds.join("proxy"), FRONT.into_iter())?;
+    write(&seeds.join("ws"), FRAMES.into_iter())
 }
 
 /// What follows the first head of a stream, if that announces a chunked body.

@@ -6,12 +6,14 @@ mod body;
 mod driver;
 mod front;
 mod request;
+mod ws;
 
 use gunicorn::http::Limits;
 
 pub use body::chunked;
 pub use front::proxy;
 pub use request::head;
+pub use ws::ws;
 
 /// A connection: heads and bodies, one after the other.
 pub fn connection(bytes: &[u8]) {

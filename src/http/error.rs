@@ -99,6 +99,20 @@ pub enum Rule {
     ProxyHeader,
     /// A header of the PROXY protocol from a peer that is not in `proxy_allow_ips`.
     ProxyForbidden,
+    /// A WebSocket is asked for by another method than GET.
+    WebSocketMethod,
+    /// A request for a WebSocket has a body.
+    WebSocketBody,
+    /// Sec-WebSocket-Key is not there once, or not 16 bytes in base64.
+    WebSocketKey,
+    /// Sec-WebSocket-Version is not there once.
+    WebSocketVersion,
+    /// A version of the WebSocket protocol that is not spoken here.
+    WebSocketVersionUnsupported,
+    /// Sec-WebSocket-Protocol is not a list of tokens.
+    WebSocketProtocol,
+    /// Sec-WebSocket-Extensions breaks its grammar.
+    WebSocketExtensions,
 }
 
 impl Rule {
@@ -150,6 +164,13 @@ impl Rule {
             Self::BodyTime => (408, "body-time (settings client_body_timeout, client_min_rate)"),
             Self::ProxyHeader => (400, "proxy-header (PROXY protocol 2)"),
             Self::ProxyForbidden => (403, "proxy-forbidden (PROXY protocol 2)"),
+            Self::WebSocketMethod => (400, "websocket-method (RFC 6455 4.2.1)"),
+            Self::WebSocketBody => (400, "websocket-body (RFC 6455 4.2.1)"),
+            Self::WebSocketKey => (400, "websocket-key (RFC 6455 4.2.1)"),
+            Self::WebSocketVersion => (400, "websocket-version (RFC 6455 4.2.1)"),
+            Self::WebSocketVersionUnsupported => (426, "websocket-version-unsupported (RFC 6455 4.4)"),
+            Self::WebSocketProtocol => (400, "websocket-protocol (RFC 6455 11.3.4)"),
+            Self::WebSocketExtensions => (400, "websocket-extensions (RFC 6455 9.1)"),
         }
     }
 }

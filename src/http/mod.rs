@@ -1,7 +1,8 @@
 //! HTTP without I/O: bytes in, events out; response in, bytes out. No socket, no clock, no log.
 //!
 //! [`h1`] is the codec of HTTP/1.1; what it accepts is decided by the acceptance policy, once for every worker kind.
-//! The types beside it (heads, limits, errors) are those at which the reactor and the app interfaces meet the codec.
+//! [`ws`] is the codec of WebSocket. The types beside them (heads, limits, errors) are those at which the reactor and
+//! the app interfaces meet the codecs.
 
 mod acceptance;
 mod error;
@@ -17,6 +18,7 @@ mod status;
 mod syntax;
 mod target;
 mod trust;
+pub mod ws;
 
 pub use acceptance::{Acceptance, Leniency};
 pub use error::{ProtocolError, Rule};

@@ -38,6 +38,9 @@ pub enum ResponseError {
     /// Content-Length is not a number, or is given twice with different values.
     #[error("invalid Content-Length {0:?}")]
     ContentLength(String),
+    /// A field that only the server may set in this response.
+    #[error("response header {0:?} is not the application's to set")]
+    ReservedField(String),
     /// The client has gone, or was too slow for the time it has; the response cannot be completed.
     #[error("the client has gone")]
     Gone,

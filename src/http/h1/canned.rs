@@ -27,15 +27,27 @@ pub fn encode_error(status: u16, detail: &str, date: &[u8], out: &mut Vec<u8>) {
     let page = error_page(status, detail);
     append_status_line(Version::Http11, status, reason_phrase(status).as_bytes(), out);
     append_common(date, out);
-    append_field(b"Connection", b"close", out);
+    // An Upgrade must be named there (RFC 9110, section 7.8).
+    append_field(b"Connection", if status == 426 { b"close, Upgrade" } else { b"close" }, out);
     append_field(b"Content-Type", ERROR_PAGE_TYPE, out);
     append_content_length(page.len() as u64, out);
-    if status == 405 {
-        // It is given for the target `*` only; RFC 9110, section 15.5.6, wants the methods that would do.
-        append_field(b"Allow", b"OPTIONS", out);
-    }
+    append_demanded(status, out);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(page.as_bytes());
+}
+
+/// The fields that a response of this status must have.
+fn append_demanded(status: u16, out: &mut Vec<u8>) {
+    match status {
+        // It is given for the target `*` only; RFC 9110, section 15.5.6, wants the methods that would do.
+        405 => append_field(b"Allow", b"OPTIONS", out),
+        // It is given for versions of the WebSocket protocol only (RFC 6455, section 4.4; RFC 9110, section 15.5.22).
+        426 => {
+            append_field(b"Upgrade", b"websocket", out);
+            append_field(b"Sec-WebSocket-Version", b"13", out);
+        }
+        _ => {}
+    }
 }
 
 /// Content-Type of an error page.

@@ -100,6 +100,11 @@ pub(crate) fn check(head: &ResponseHead<'_>) -> Result<(), ResponseError> {
     Summary::of(head.fields).map(drop)
 }
 
+/// Checks fields alone.
+pub(crate) fn check_fields(fields: &[(&[u8], &[u8])]) -> Result<(), ResponseError> {
+    Summary::of(fields).map(drop)
+}
+
 /// A status that a final response may have, or 101; and a reason phrase that cannot end the line.
 pub(super) fn check_status(head: &ResponseHead<'_>) -> Result<(), ResponseError> {
     if matches!(head.status, 101 | 200..=999) && is_value(head.reason) {
@@ -114,7 +119,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// `HTTP/1.x status reason CRLF`. The space before an empty reason must be there (RFC 9112, section 4).
-pub(super) fn append_status_line(version: Version, status: u16, reason: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn append_status_line(version: Version, status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(match version {
         Version::Http10 => b"HTTP/1.0 ",
         Version::Http11 => b"HTTP/1.1 ",
@@ -126,7 +131,7 @@ pub(super) fn append_status_line(version: Version, status: u16, reason: &[u8], o
 }
 
 /// Server and Date, which every response has.
-pub(super) fn append_common(date: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn append_common(date: &[u8], out: &mut Vec<u8>) {
     append_field(b"Server", SERVER, out);
     append_field(b"Date", date, out);
 }
@@ -153,8 +158,15 @@ pub(super) fn append_fields(fields: &[(&[u8], &[u8])], mut keeps_length: bool, o
     }
 }
 
+/// Those of the application's checked fields that say nothing about connection or framing.
+pub(crate) fn append_plain_fields(fields: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
+    for &(name, value) in fields.iter().filter(|(name, _)| Role::of(name) == Role::Plain) {
+        append_field(name, trim(value), out);
+    }
+}
+
 /// One field line.
-pub(super) fn append_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn append_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

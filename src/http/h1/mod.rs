@@ -32,5 +32,5 @@ pub use body::{BodyDecoder, Decoded};
 pub(crate) use canned::{ERROR_PAGE_TYPE, error_page};
 pub use canned::{encode_continue, encode_early_hints, encode_error};
 pub use encode::{Encoder, Finish, Frame, RequestContext};
-pub(crate) use fields::check;
+pub(crate) use fields::{append_common, append_field, append_plain_fields, append_status_line, check, check_fields};
 pub use parse::{HeadScan, is_between_requests, parse_head};

@@ -198,7 +198,10 @@ The files have no name. It is the system's directory for temporary files when no
         reload: Reload::RespawnWorkers,
         doc: "The most memory for requests and responses in one worker, in bytes.
 
-What is beyond goes to files in `tmp_upload_dir`.",
+What is beyond goes to files in `tmp_upload_dir`.
+
+It is counted beyond what each connection at work has anyway, at most 36 KiB: the buffer that it is read into, a short
+body and a short answer.",
     },
     Setting {
         name: "buffer_disk",
