@@ -9,6 +9,7 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 64
+FEW_CONNECTIONS = {"block": 4}
 TICK_MICROSECONDS = 1_000_000 / os.sysconf("SC_CLK_TCK")
 GRACE_SECONDS = 30
 
@@ -53,7 +54,7 @@ def measure(server, scenario, path, seconds, cpu):
 def wrk(port, scenario, path, seconds, cpu):
     """Runs wrk and returns its summary."""
     command = [
-        "taskset", "-c", cpu, "wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s",
+        "taskset", "-c", cpu, "wrk", "--threads", "1", "--connections", str(FEW_CONNECTIONS.get(scenario, CONNECTIONS)), "--duration", f"{seconds}s",
         "--script", str(HERE / "load.lua"), f"http://127.0.0.1:{port}{path}", "--", scenario,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS)

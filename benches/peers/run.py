@@ -17,12 +17,17 @@ from measure import CONNECTIONS, measure, medians, memory, wrk
 from report import document, write_readme
 from servers import ROOT, VENV, available, start
 
+ONE_AT_A_TIME = ("gunicorn-rs", "gunicorn-rs, access log", "gunicorn sync", "bjoern", "fastwsgi", "granian")
+
 # Scenario: title, application, path, servers that cannot take part.
 SCENARIOS = {
     "hello": ("Hello world, keep-alive", "plain", "/", ()),
     "close": ("Hello world, a connection for each request", "plain", "/", ()),
     "post": ("POST of 10 KB, read by the application", "plain", "/post", ("nginx return 200",)),
     "large": ("Response of 1 MB", "plain", "/large", ("nginx return 200",)),
+    "block": (
+        "Requests that block for 50 ms, 4 connections", "plain", "/block", ("nginx return 200", *ONE_AT_A_TIME)
+    ),
     "flask": ("Flask, JSON", "framework", "/json", ("nginx return 200",)),
 }
 WARM_UP_SECONDS = 1

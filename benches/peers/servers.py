@@ -52,7 +52,9 @@ def gunicorn(*extra):
 
 
 def granian(module, port, directory):
-    return [venv("granian"), "--interface", "wsgi", "--port", str(port), "--log-level", "warning", f"{module}:app"]
+    return [
+        venv("granian"), "--interface", "wsgi", "--port", str(port), "--log-level", "warning", f"{module}:app",
+    ]
 
 
 def script(name):
@@ -67,6 +69,7 @@ def nginx(module, port, directory):
 
 SERVERS = {
     "gunicorn-rs": gunicorn_rs(),
+    "gunicorn-rs gthread": gunicorn_rs("--worker-class", "gthread", "--threads", "4"),
     "gunicorn-rs, access log": gunicorn_rs("--access-logfile", "access.log"),
     "gunicorn sync": gunicorn(),
     "gunicorn gthread": gunicorn("--worker-class", "gthread", "--threads", "4", "--keep-alive", "75"),
