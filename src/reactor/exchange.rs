@@ -407,6 +407,14 @@ impl Exchange {
         if sent.is_ok() { Ok(()) } else { self.gone() }
     }
 
+    /// The client has gone.
+    ///
+    /// # Errors
+    /// [`ResponseError::Gone`], always.
+    pub fn lose(&mut self) -> Result<(), ResponseError> {
+        self.gone()
+    }
+
     fn gone(&mut self) -> Result<(), ResponseError> {
         self.work.response.stage = Stage::Gone;
         Err(ResponseError::Gone)

@@ -9,6 +9,7 @@
 //! read, answered and closed at once is never registered with the poll.
 
 mod acceptor;
+mod attention;
 mod body;
 mod budget;
 mod buffers;
@@ -40,6 +41,7 @@ use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use acceptor::Acceptor;
+pub use attention::Attention;
 pub use body::MEMORY_BYTES;
 use buffers::Buffers;
 pub use config::{Heartbeat, ReactorConfig};
@@ -100,6 +102,9 @@ pub struct Reactor {
     runnable: VecDeque<usize>,
     /// Exchanges that may be handed out before the next turn.
     exchanges: u32,
+    /// News of exchanges that are out, if anybody wants them.
+    attention: Vec<Attention>,
+    attends: bool,
     timers: Timers,
     idle: Idle,
     acceptor: Acceptor,
@@ -125,6 +130,8 @@ impl Reactor {
             ready: VecDeque::new(),
             runnable: VecDeque::new(),
             exchanges: EXCHANGES,
+            attention: Vec::new(),
+            attends: false,
             timers: Timers::default(),
             idle: Idle::default(),
             acceptor: Acceptor::new(listeners)?,
@@ -350,7 +357,11 @@ impl Reactor {
     fn handle_connection(&mut self, place: usize, event: &Event) {
         match self.places.get_mut(place) {
             Some(Place::Here(connection)) => connection.readiness.note(event),
-            Some(Place::Out(readiness)) => return readiness.note(event),
+            Some(Place::Out(readiness)) => {
+                readiness.note(event);
+                let readiness = *readiness;
+                return self.note_out(place, readiness);
+            }
             // It was closed earlier in this turn.
             None => return,
         }
@@ -433,7 +444,7 @@ impl Reactor {
 
     fn expire(&mut self) {
         while let Some(place) = self.timers.expired(self.shared.now) {
-            self.advance(place, Connection::expire);
+            self.come_due(place);
         }
     }
 

@@ -66,7 +66,17 @@ impl Exchange {
     }
 
     fn try_read_body(&mut self) -> Result<Vec<u8>, BodyError> {
-        let mut pause = clock::now() + self.connection.patience.pause;
+        let pause = clock::now() + self.connection.patience.pause;
+        loop {
+            if let Some(data) = self.next_of_body()? {
+                return Ok(data);
+            }
+            self.await_body(pause)?;
+        }
+    }
+
+    /// What has arrived; empty at the end, `None` when nothing has.
+    pub(super) fn next_of_body(&mut self) -> Result<Option<Vec<u8>>, BodyError> {
         loop {
             let work = &mut *self.work;
             let decoded = work.decoder.decode(work.input.pending_mut()).map_err(BodyError::Protocol)?;
@@ -74,11 +84,11 @@ impl Exchange {
             work.input.discard(decoded.consumed);
             self.connection.note_body(data.len());
             if !data.is_empty() || decoded.done {
-                return Ok(data);
+                return Ok(Some(data));
             }
             match work.input.fill(&mut self.connection.stream) {
-                Ok(Fill::Some | Fill::Drained) => pause = clock::now() + self.connection.patience.pause,
-                Ok(Fill::Blocked) => self.await_body(pause)?,
+                Ok(Fill::Some | Fill::Drained) => {}
+                Ok(Fill::Blocked) => return Ok(None),
                 Ok(Fill::End | Fill::Full | Fill::Refused) | Err(_) => return Err(BodyError::Gone),
             }
         }

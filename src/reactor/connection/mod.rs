@@ -264,6 +264,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Has the poll watch the socket for everything.
+    pub(super) fn watch_all(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let wanted = Interest::READABLE | Interest::WRITABLE;
+        match self.watched {
+            None => registry.register(&mut self.stream, token, wanted)?,
+            Some(watched) if watched.is_writable() => return Ok(()),
+            Some(_) => registry.reregister(&mut self.stream, token, wanted)?,
+        }
+        self.watched = Some(wanted);
+        Ok(())
+    }
+
     /// Whether it waits to be checked out.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == Phase::Ready
