@@ -39,6 +39,9 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> Ended {
             };
             Ended { code, stuck: 0 }
         }
+        Ok(Prepared { kind: WorkerKind::Asgi, .. }) => {
+            Ended { code: broken("the asgi kind is not supported yet"), stuck: 0 }
+        }
         Err(why) => Ended { code: broken(&why), stuck: 0 },
     }
 }
@@ -58,7 +61,7 @@ fn prepare(py: Python<'_>, worker: Worker) -> Result<Prepared, String> {
     memory::keep_freed_memory();
     let (reactor, listeners) = reactor(loaded.listeners, loaded.baton, &settings, cells)
         .map_err(|error| format!("cannot watch its sockets: {error}"))?;
-    let kind = settings.worker_kind();
+    let kind = settings.worker_kind(false);
     let config = WsgiConfig {
         multiprocess: settings.workers > 1,
         multithread: kind == WorkerKind::Gthread,
@@ -86,7 +89,7 @@ fn prepare(py: Python<'_>, worker: Worker) -> Result<Prepared, String> {
 
 /// In the sync kind a request and its worker are one: whichever time is shorter counts.
 fn worker_timeout(settings: &Settings) -> Option<Duration> {
-    let request_timeout = settings.request_timeout.filter(|_| settings.worker_kind() == WorkerKind::Sync);
+    let request_timeout = settings.request_timeout.filter(|_| settings.worker_kind(false) == WorkerKind::Sync);
     [settings.timeout, request_timeout].into_iter().flatten().min()
 }
 
@@ -104,7 +107,7 @@ fn reactor(
 }
 
 fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<ReactorConfig> {
-    let is_sync = settings.worker_kind() == WorkerKind::Sync;
+    let is_sync = settings.worker_kind(false) == WorkerKind::Sync;
     // Where requests have threads of their own, none of them is the worker's delay.
     let timeout = worker_timeout(settings).filter(|_| is_sync);
     let heartbeat = timeout.map(|timeout| Heartbeat { slot: cells, timeout });

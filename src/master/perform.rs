@@ -83,7 +83,8 @@ impl Master {
         title::set(&format!("gunicorn: master [{}]", super::protocol::title(&settings)));
         let listening: Vec<String> = self.listeners.iter().map(ToString::to_string).collect();
         log::info!("Listening at: {} ({})", listening.join(","), process::pid());
-        log::info!("Using worker: {}", settings.worker_kind().name());
+        // gunicorn's line. The master does not know the application: where that chooses another kind, the worker says so.
+        log::info!("Using worker: {}", settings.worker_kind(false).name());
     }
 
     /// A server that runs keeps its log and pid file when the new ones cannot be had.

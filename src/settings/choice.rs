@@ -1,6 +1,7 @@
 //! The words by which settings name one of a few things.
 
 use super::field::Refusal;
+use super::values::{AsgiLifespan, AsgiLoop};
 use crate::http::{ForwardedClient, HeaderMap, ProxyProtocol};
 
 /// Words and what they mean. The first word for a thing is its name; others are taken, too.
@@ -27,6 +28,13 @@ pub(super) const PROXY_PROTOCOLS: &Words<ProxyProtocol> = &[
     ("true", ProxyProtocol::Auto),
     ("1", ProxyProtocol::Auto),
 ];
+
+/// As for gunicorn, `None` is the default of these two.
+pub(super) const ASGI_LOOPS: &Words<AsgiLoop> =
+    &[("auto", AsgiLoop::Auto), ("asyncio", AsgiLoop::Asyncio), ("uvloop", AsgiLoop::Uvloop), ("none", AsgiLoop::Auto)];
+
+pub(super) const ASGI_LIFESPANS: &Words<AsgiLifespan> =
+    &[("auto", AsgiLifespan::Auto), ("on", AsgiLifespan::On), ("off", AsgiLifespan::Off), ("none", AsgiLifespan::Auto)];
 
 /// What the word means.
 pub(super) fn meaning<T: Copy>(words: &Words<T>, word: &str) -> Result<T, Refusal> {

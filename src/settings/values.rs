@@ -52,6 +52,28 @@ pub enum LogTarget {
     File(PathBuf),
 }
 
+/// The event loop of the asgi kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AsgiLoop {
+    /// `auto`: uvloop where it is installed, else asyncio.
+    Auto,
+    /// `asyncio`
+    Asyncio,
+    /// `uvloop`
+    Uvloop,
+}
+
+/// Whether the asgi kind speaks the lifespan protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AsgiLifespan {
+    /// `auto`: unless the application shows that it does not.
+    Auto,
+    /// `on`: an application that does not is broken.
+    On,
+    /// `off`
+    Off,
+}
+
 /// All settings, typed. Built by the layers, used by everyone; travels to the zygote as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -65,8 +87,8 @@ pub struct Settings {
     pub backlog: u32,
     /// Number of workers.
     pub workers: u32,
-    /// Worker kind, as `-k` names it.
-    pub worker_class: String,
+    /// Worker kind, as `-k` names it; `None` when the user did not say: the application then has a say in it.
+    pub worker_class: Option<String>,
     /// Threads of one worker, each with a request.
     pub threads: u32,
     /// Hand long request bodies to the application while they arrive (kinds with threads).
@@ -83,6 +105,20 @@ pub struct Settings {
     pub max_requests: Option<u64>,
     /// At most this many requests are added at random to `max_requests`.
     pub max_requests_jitter: u64,
+    /// Event loop (asgi).
+    pub asgi_loop: AsgiLoop,
+    /// Whether the application is told of start-up and shut-down (asgi).
+    pub asgi_lifespan: AsgiLifespan,
+    /// How long an application may go on with a request whose client has gone (asgi).
+    pub asgi_disconnect_grace_period: Duration,
+    /// Longest WebSocket message of a client, decompressed, in bytes, at least 1.
+    pub websocket_max_message_size: usize,
+    /// How long a WebSocket client may be silent before it is pinged; `None`: for ever (setting 0).
+    pub ws_ping_interval: Option<Duration>,
+    /// How long it has to answer; `None`: any time (setting 0).
+    pub ws_ping_timeout: Option<Duration>,
+    /// Agree to permessage-deflate.
+    pub ws_compression: bool,
     /// Load the application before forking.
     pub preload_app: bool,
     /// Directory to change to before loading the application; absolute.
@@ -217,7 +253,7 @@ impl Settings {
             bind: Vec::new(),
             backlog: 0,
             workers: 0,
-            worker_class: String::new(),
+            worker_class: None,
             threads: 0,
             stream_request_body: false,
             request_timeout: None,
@@ -226,6 +262,13 @@ impl Settings {
             keepalive: None,
             max_requests: None,
             max_requests_jitter: 0,
+            asgi_loop: AsgiLoop::Auto,
+            asgi_lifespan: AsgiLifespan::Auto,
+            asgi_disconnect_grace_period: Duration::ZERO,
+            websocket_max_message_size: 0,
+            ws_ping_interval: None,
+            ws_ping_timeout: None,
+            ws_compression: false,
             preload_app: false,
             chdir: PathBuf::from("/"),
             pythonpath: Vec::new(),

@@ -10,6 +10,8 @@ pub enum WorkerKind {
     Sync,
     /// Several at a time, each on a thread.
     Gthread,
+    /// All at a time, each a task of an event loop.
+    Asgi,
 }
 
 impl WorkerKind {
@@ -18,41 +20,64 @@ impl WorkerKind {
         match self {
             Self::Sync => "sync",
             Self::Gthread => "gthread",
+            Self::Asgi => "asgi",
         }
     }
 }
 
 impl Settings {
-    /// The kind that serves: more than one thread makes gthread of sync, as in gunicorn.
-    pub fn worker_kind(&self) -> WorkerKind {
-        match self.worker_class.as_str() {
-            "gthread" => WorkerKind::Gthread,
+    /// The kind that serves: the one asked for, else asgi for an async callable. More than one thread makes gthread of
+    /// sync, as in gunicorn.
+    pub fn worker_kind(&self, is_async: bool) -> WorkerKind {
+        match self.worker_class.as_deref() {
+            Some("gthread") => WorkerKind::Gthread,
+            Some("asgi") => WorkerKind::Asgi,
+            None if is_async => WorkerKind::Asgi,
+            Some(_) if self.stands_in_for().is_some() => WorkerKind::Asgi,
             _ if self.threads > 1 => WorkerKind::Gthread,
             _ => WorkerKind::Sync,
         }
     }
+
+    /// The class of another package that was asked for, where the asgi kind serves in its place.
+    pub fn stands_in_for(&self) -> Option<&str> {
+        self.worker_class.as_deref().filter(|class| ASGI_CLASSES.contains(class))
+    }
 }
 
 /// The kinds that are served, by gunicorn's names.
-const SERVED: [&str; 2] = ["sync", "gthread"];
+const SERVED: [&str; 3] = ["sync", "gthread", "asgi"];
+
+/// What is shown when the user asked for none.
+pub(super) const DEFAULT: &str = WorkerKind::Sync.name();
 
 /// What is allowed, as it stands after "must be".
-pub(super) const ALLOWED: &str = "a worker kind that is served: sync, gthread";
+pub(super) const ALLOWED: &str = "a worker kind that is served: sync, gthread, asgi";
 
 /// Other names that gunicorn has for a kind that is served.
-const ALIASES: [(&str, &str); 4] = [
+const ALIASES: [(&str, &str); 6] = [
     ("gunicorn.workers.sync.SyncWorker", "sync"),
     ("egg:gunicorn#sync", "sync"),
     ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
     ("egg:gunicorn#gthread", "gthread"),
+    ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
+    ("egg:gunicorn#asgi", "asgi"),
+];
+
+/// Classes of other packages that serve what the asgi kind serves. Their names are kept, to tell that they do not run.
+const ASGI_CLASSES: [&str; 4] = [
+    "uvicorn.workers.UvicornWorker",
+    "uvicorn.workers.UvicornH11Worker",
+    "uvicorn_worker.UvicornWorker",
+    "uvicorn_worker.UvicornH11Worker",
 ];
 
 /// Names of gunicorn's kinds that are not served yet.
-const PLANNED: [&str; 5] = ["asgi", "gevent", "gevent_wsgi", "gevent_pywsgi", "tornado"];
+const PLANNED: [&str; 4] = ["gevent", "gevent_wsgi", "gevent_pywsgi", "tornado"];
 
 /// The name of the kind, in its usual form.
 pub(super) fn parse(name: &str) -> Result<&'static str, Refusal> {
-    if let Some(kind) = SERVED.iter().find(|kind| **kind == name) {
+    if let Some(kind) = SERVED.iter().chain(&ASGI_CLASSES).find(|kind| **kind == name) {
         return Ok(kind);
     }
     if let Some((_, kind)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
@@ -85,18 +110,47 @@ mod tests {
         assert_eq!(parse("sync"), Ok("sync"));
         assert_eq!(parse("gunicorn.workers.sync.SyncWorker"), Ok("sync"));
         assert_eq!(parse("gunicorn.workers.gthread.ThreadWorker"), Ok("gthread"));
+        assert_eq!(parse("gunicorn.workers.gasgi.ASGIWorker"), Ok("asgi"));
+        assert_eq!(parse("egg:gunicorn#asgi"), Ok("asgi"));
         assert_eq!(parse("gevent"), Err(Refusal::hint("gunicorn has this kind, but it is not supported yet")));
         assert_eq!(parse("a.B"), Err(Refusal::hint("worker classes of other packages are not supported yet")));
         assert_eq!(parse("snyc"), Err(Refusal::PLAIN));
     }
 
+    fn settings(worker_class: Option<&str>, threads: u32) -> Settings {
+        Settings { worker_class: worker_class.map(str::to_owned), threads, ..Settings::default() }
+    }
+
     #[test]
     fn more_than_one_thread_makes_gthread_of_sync() {
-        let kind = |worker_class: &str, threads| {
-            let worker_class = worker_class.to_owned();
-            Settings { worker_class, threads, ..Settings::default() }.worker_kind()
-        };
-        assert_eq!((kind("sync", 1), kind("sync", 2)), (WorkerKind::Sync, WorkerKind::Gthread));
-        assert_eq!((kind("gthread", 1), kind("gthread", 2)), (WorkerKind::Gthread, WorkerKind::Gthread));
+        for (class, of_one, of_two) in [
+            (None, WorkerKind::Sync, WorkerKind::Gthread),
+            (Some("sync"), WorkerKind::Sync, WorkerKind::Gthread),
+            (Some("gthread"), WorkerKind::Gthread, WorkerKind::Gthread),
+            (Some("asgi"), WorkerKind::Asgi, WorkerKind::Asgi),
+        ] {
+            let kinds = [1, 2].map(|threads| settings(class, threads).worker_kind(false));
+            assert_eq!(kinds, [of_one, of_two], "{class:?}");
+        }
+    }
+
+    #[test]
+    fn the_application_chooses_the_kind_where_the_user_does_not() {
+        assert_eq!([1, 2].map(|threads| settings(None, threads).worker_kind(true)), [WorkerKind::Asgi; 2]);
+        for kind in [WorkerKind::Sync, WorkerKind::Gthread, WorkerKind::Asgi] {
+            let asked = settings(Some(kind.name()), 1);
+            assert_eq!([true, false].map(|is_async| asked.worker_kind(is_async)), [kind; 2]);
+            assert_eq!(asked.stands_in_for(), None);
+        }
+        assert_eq!(settings(None, 1).stands_in_for(), None);
+    }
+
+    #[test]
+    fn asgi_stands_in_for_the_classes_of_uvicorn() {
+        for class in ASGI_CLASSES {
+            assert_eq!(parse(class), Ok(class));
+            let settings = settings(Some(class), 2);
+            assert_eq!((settings.worker_kind(false), settings.stands_in_for()), (WorkerKind::Asgi, Some(class)));
+        }
     }
 }

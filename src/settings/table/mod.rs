@@ -1,5 +1,7 @@
-//! The table of settings: each once, one file a section; gunicorn's largest one, Server Mechanics, has three.
+//! The table of settings: each once, one file a section; but Worker Processes has two, and gunicorn's largest one,
+//! Server Mechanics, has three.
 
+mod asgi;
 mod config_file;
 mod leniency;
 mod logging;
@@ -15,10 +17,11 @@ use super::nearest::{letters, nearest};
 use super::setting::Setting;
 
 /// The rows of the sections, in the order of the help and the documentation.
-const SECTIONS: [&[Setting]; 9] = [
+const SECTIONS: [&[Setting]; 10] = [
     config_file::ROWS,
     server_socket::ROWS,
     worker_processes::ROWS,
+    asgi::ROWS,
     security::ROWS,
     server_mechanics::ROWS,
     leniency::ROWS,

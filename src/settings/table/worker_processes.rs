@@ -37,18 +37,22 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         flags: Flags::short('k', &["worker-class"], "KIND"),
         field: Field::Text {
             allowed: worker_kind::ALLOWED,
-            get: |settings| Some(settings.worker_class.clone()),
+            get: |settings| Some(settings.worker_class.as_deref().unwrap_or(worker_kind::DEFAULT).to_owned()),
             set: |settings, value, _| {
-                settings.worker_class = worker_kind::parse(value.ok_or(Refusal::PLAIN)?)?.to_owned();
+                settings.worker_class = Some(worker_kind::parse(value.ok_or(Refusal::PLAIN)?)?.to_owned());
                 Ok(())
             },
         },
-        default: Some("sync"),
+        default: None,
         variable: None,
         reload: Reload::RespawnWorkers,
         doc: "The kind of worker.
 
-`sync` handles one request at a time, `gthread` as many as it has `threads`.",
+`sync` handles one request at a time, `gthread` as many as it has `threads`. `asgi` is for applications that are async
+callables, and handles all of its connections at a time, WebSockets among them.
+
+When it is not set, an async callable gets `asgi`, and any other application `sync`. The classes `UvicornWorker` and
+`UvicornH11Worker` of `uvicorn.workers` and `uvicorn_worker` mean `asgi`, too.",
     },
     Setting {
         name: "threads",
@@ -64,7 +68,8 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         reload: Reload::RespawnWorkers,
         doc: "The most requests that one worker handles at a time.
 
-Each is handled by a thread; a thread is only started when it is needed. With more than one the kind is `gthread`.",
+Each is handled by a thread; a thread is only started when it is needed. With more than one the kind is `gthread` where
+it would be `sync`. It has no effect on the kind `asgi`.",
     },
     Setting {
         name: "stream_request_body",
