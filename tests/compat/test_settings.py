@@ -67,7 +67,7 @@ def test_addresses_in_one_value(serve):
 
 @pytest.mark.parametrize("difference, args", [
     ("workers-bound", ("--workers", 2049)), ("loglevel-checked", ("--log-level", "loud")),
-    ("worker-kinds", ("--worker-class", "asgi")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
+    ("worker-kinds", ("--worker-class", "gevent")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
 ])
 def test_values_that_only_we_refuse(serve, difference, args):
     server = serve("--check-config", *args)
@@ -78,6 +78,7 @@ def test_values_that_only_we_refuse(serve, difference, args):
 
 @pytest.mark.parametrize("difference, config", [
     ("worker-connections-zero", "worker_connections = 0"),
+    ("websocket-size-zero", "websocket_max_message_size = 0"),
     ("upload-dir-checked", "tmp_upload_dir = '/no/such/directory'"),
     ("header-map-none", "header_map = None"),
     ("network-zone", "forwarded_allow_ips = 'fe80::1%eth0'"),

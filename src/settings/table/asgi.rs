@@ -70,7 +70,7 @@ holds a connection of a database.",
         section: Section::WorkerProcesses,
         flags: Flags::long(&["websocket-max-message-size"], "BYTES"),
         field: Field::Number {
-            bounds: Bounds::COUNT.at_least(1, "with 0 no message could be received"),
+            bounds: Bounds::COUNT.at_least(1, "with no bound one client could fill the memory"),
             get: |settings| Some(settings.websocket_max_message_size as u64),
             set: |settings, value| settings.websocket_max_message_size = number(value),
         },

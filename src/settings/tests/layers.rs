@@ -147,6 +147,7 @@ fn zero_means_no_limit() {
     let settings = config(json!({
         "timeout": 0, "max_requests": 0, "keepalive": 0, "limit_request_line": 0, "limit_request_fields": 0,
         "limit_request_field_size": 0, "limit_request_body": 0, "client_min_rate": 0, "keepalive_requests": 0,
+        "ws_ping_interval": 0, "ws_ping_timeout": 0,
     }));
     assert_eq!((settings.timeout, settings.max_requests, settings.keepalive), (None, None, Some(Duration::ZERO)));
     assert_eq!(settings.limit_request_line, None);
@@ -154,6 +155,7 @@ fn zero_means_no_limit() {
     assert_eq!(settings.limit_request_field_size, None);
     assert_eq!((settings.limit_request_body, settings.client_min_rate), (None, None));
     assert_eq!(settings.keepalive_requests, None);
+    assert_eq!((settings.ws_ping_interval, settings.ws_ping_timeout), (None, None));
 }
 
 #[test]
@@ -295,6 +297,51 @@ fn sendfile_is_on_unless_it_is_turned_off() {
     assert!(!seen(&["SENDFILE=0"], python(json!(null)), &[]));
     assert!(seen(&[], python(json!(null)), &[]));
     assert!(!seen(&["SENDFILE=1"], python(json!(true)), &["--no-sendfile"]));
+}
+
+#[test]
+fn the_kind_is_known_by_its_names_and_not_set_unless_given() {
+    for (given, class) in [
+        ("asgi", "asgi"),
+        ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
+        ("gunicorn.workers.sync.SyncWorker", "sync"),
+        ("uvicorn_worker.UvicornWorker", "uvicorn_worker.UvicornWorker"),
+    ] {
+        assert_eq!(arguments(&["-k", given]).worker_class.as_deref(), Some(class), "{given}");
+    }
+    let python = || Some(json!({ "worker_class": "asgi" }));
+    assert_eq!(Reading { python: python(), ..Reading::default() }.settings().worker_class.as_deref(), Some("asgi"));
+    let stronger = Reading { python: python(), arguments: &["-k", "sync"], ..Reading::default() };
+    assert_eq!(stronger.settings().worker_class.as_deref(), Some("sync"));
+    assert_eq!(Reading { python: Some(json!({ "worker_class": null })), ..Reading::default() }.errors().len(), 1);
+}
+
+#[test]
+fn the_asgi_kind_is_set_by_words_and_numbers() {
+    let settings = arguments(&["--asgi-loop=UVLOOP", "--asgi-lifespan", "on", "--asgi-disconnect-grace-period=0"]);
+    assert_eq!((settings.asgi_loop, settings.asgi_lifespan), (AsgiLoop::Uvloop, AsgiLifespan::On));
+    assert_eq!(settings.asgi_disconnect_grace_period, Duration::ZERO);
+    let settings = config(json!({ "asgi_loop": null, "asgi_lifespan": null }));
+    assert_eq!((settings.asgi_loop, settings.asgi_lifespan), (AsgiLoop::Auto, AsgiLifespan::Auto));
+    assert_eq!(config(json!({ "asgi_loop": "asyncio" })).asgi_loop, AsgiLoop::Asyncio);
+    assert_eq!(config(json!({ "asgi_lifespan": "off" })).asgi_lifespan, AsgiLifespan::Off);
+    assert_eq!(
+        refused(&["--asgi-loop=trio", "--asgi-lifespan=true"]),
+        [
+            "invalid asgi_loop: 'trio' (command line) must be auto, asyncio or uvloop",
+            "invalid asgi_lifespan: 'true' (command line) must be auto, on or off",
+        ]
+    );
+}
+
+#[test]
+fn websockets_are_bounded_pinged_and_compressed_unless_it_is_turned_off() {
+    let settings = arguments(&["--websocket-max-message-size=1024", "--ws-ping-interval=5", "--ws-ping-timeout=7"]);
+    assert_eq!(settings.websocket_max_message_size, 1024);
+    assert_eq!(settings.ws_ping_interval, Some(Duration::from_secs(5)));
+    assert_eq!(settings.ws_ping_timeout, Some(Duration::from_secs(7)));
+    assert!(settings.ws_compression && !arguments(&["--no-ws-compression"]).ws_compression);
+    assert!(!Reading { toml: Some("ws_compression = false"), ..Reading::default() }.settings().ws_compression);
 }
 
 #[test]

@@ -48,6 +48,12 @@ fn a_number_below_its_bound_is_refused_with_what_it_would_do() {
              would be served",
         ),
         (
+            "--websocket-max-message-size=0",
+            "invalid websocket_max_message_size: '0' (command line) must be a whole number from 1 to \
+             9223372036854775807; with no bound one client could fill the \
+             memory",
+        ),
+        (
             "--buffer-memory=1024",
             "invalid buffer_memory: '1024' (command line) must be a whole number from 1048576 to 9223372036854775807; \
              less than 1 MiB would not hold what is read and written at once",
@@ -210,6 +216,7 @@ fn the_configuration_is_printed_with_its_origins() {
     assert_eq!(line("workers"), "workers                            = 2  (environment WEB_CONCURRENCY)");
     assert_eq!(line("bind"), "bind                               = ['0.0.0.0:80', 'unix:/x']  (command line)");
     assert_eq!(line("preload_app"), "preload_app                        = True  (/srv/app/gunicorn.conf.py)");
+    assert_eq!(line("worker_class"), "worker_class                       = sync  (default)");
     assert_eq!(line("pidfile"), "pidfile                            = None  (default)");
     assert_eq!(line("wsgi_app"), "wsgi_app                           = a:b  (command line)");
     assert_eq!(line("config"), "config                             = /srv/app/gunicorn.conf.py  (default)");
