@@ -83,7 +83,8 @@ impl Master {
         title::set(&format!("gunicorn: master [{}]", super::protocol::title(&settings)));
         let listening: Vec<String> = self.listeners.iter().map(ToString::to_string).collect();
         log::info!("Listening at: {} ({})", listening.join(","), process::pid());
-        // gunicorn's line. The master does not know the application: where that chooses another kind, the worker says so.
+        // gunicorn's line. The master does not know the application: where that chooses another kind, the worker says
+        // so.
         log::info!("Using worker: {}", settings.worker_kind(false).name());
     }
 

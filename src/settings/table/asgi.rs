@@ -45,8 +45,8 @@ pub(super) const ROWS: &[Setting] = &[
         reload: Reload::RespawnWorkers,
         doc: "Whether the application is told of start-up and shut-down (asgi).
 
-With `on` an application that does not understand it is not served; with `auto` it is served without. Either way one that
-reports a failed start-up is not served.",
+With `on` an application that does not understand it is not served; with `auto` it is served without. Either way one
+that reports a failed start-up is not served.",
     },
     Setting {
         name: "asgi_disconnect_grace_period",

@@ -16,6 +16,20 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }
 
+/// What concerns the asgi kind; the rest does not matter.
+fn asgi_defaults() -> Settings {
+    Settings {
+        asgi_loop: AsgiLoop::Auto,
+        asgi_lifespan: AsgiLifespan::Auto,
+        asgi_disconnect_grace_period: Duration::from_secs(3),
+        websocket_max_message_size: 16 << 20,
+        ws_ping_interval: Some(Duration::from_secs(20)),
+        ws_ping_timeout: Some(Duration::from_secs(20)),
+        ws_compression: true,
+        ..Settings::default()
+    }
+}
+
 #[test]
 fn nothing_given_gives_gunicorns_defaults() {
     let expected = Settings {
@@ -33,13 +47,6 @@ fn nothing_given_gives_gunicorns_defaults() {
         keepalive: None,
         max_requests: None,
         max_requests_jitter: 0,
-        asgi_loop: AsgiLoop::Auto,
-        asgi_lifespan: AsgiLifespan::Auto,
-        asgi_disconnect_grace_period: Duration::from_secs(3),
-        websocket_max_message_size: 16 << 20,
-        ws_ping_interval: Some(Duration::from_secs(20)),
-        ws_ping_timeout: Some(Duration::from_secs(20)),
-        ws_compression: true,
         preload_app: false,
         chdir: "/srv/app".into(),
         pythonpath: vec![],
@@ -87,6 +94,7 @@ fn nothing_given_gives_gunicorns_defaults() {
         root_path: String::new(),
         reuse_port: false,
         python: None,
+        ..asgi_defaults()
     };
     assert_eq!(arguments(&[]), expected);
 }
