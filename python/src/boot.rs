@@ -7,11 +7,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use pyo3::prelude::*;
 
 use crate::zygote::{self, Loaded};
+use crate::asgi::{self, Asgi};
 use crate::{serve, signals};
 use gunicorn::log;
 use gunicorn::master::protocol::{self, encode_ready};
 use gunicorn::scoreboard::SlotCells;
-use gunicorn::settings::Settings;
+use gunicorn::settings::{Settings, WorkerKind};
 use gunicorn::sys::{self, clock, fd, parent, process, title, users};
 use gunicorn::worker::control::Stop;
 
@@ -21,11 +22,19 @@ const BOOT_FAILED: i32 = 3;
 /// What the steps of the boot have made.
 pub(crate) struct Worker {
     pub(crate) loaded: Loaded,
-    pub(crate) app: Py<PyAny>,
+    pub(crate) app: Application,
     pub(crate) slot: u32,
     pub(crate) cells: &'static SlotCells,
     /// Becomes readable when a signal has arrived.
     pub(crate) wake: OwnedFd,
+}
+
+/// The application, as its worker kind takes it.
+pub(crate) enum Application {
+    /// Called on threads.
+    Wsgi(Py<PyAny>, WorkerKind),
+    /// On an event loop, started up.
+    Asgi(Asgi),
 }
 
 /// Boots the worker of a slot and serves; gives the exit code.
@@ -69,6 +78,7 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
         Some(app) => app,
         None => zygote::load_app(py, &settings)?,
     };
+    let app = prepare_application(py, app, &settings)?;
     cells.set_deadline(settings.timeout.map(|timeout| clock::now() + timeout));
     cells.set_ready();
     tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
@@ -86,6 +96,26 @@ fn leave_at_once(py: Python<'_>, code: i32) -> ! {
         }
     }
     process::exit_at_once(code)
+}
+
+/// Chooses the kind where the user has not; an ASGI application starts up before its worker is ready.
+fn prepare_application(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> Result<Application, zygote::Failure> {
+    let raised = |error: PyErr| failed("prepare the application", &zygote::traceback(py, &error));
+    let is_async = settings.worker_class.is_none() && asgi::is_async(py, &app).map_err(raised)?;
+    match settings.worker_kind(is_async) {
+        WorkerKind::Asgi => {
+            if let Some(class) = settings.stands_in_for() {
+                log::info!("Using gunicorn-rs' own asgi worker in place of {class}");
+            } else if is_async {
+                log::info!("Using worker: asgi, since the application is an async callable");
+            }
+            asgi::set_up(py, app, settings).map(Application::Asgi).map_err(|error| zygote::Failure {
+                exit_code: BOOT_FAILED,
+                message: format!("The application cannot start up:\n{}", zygote::traceback(py, &error)),
+            })
+        }
+        kind => Ok(Application::Wsgi(app, kind)),
+    }
 }
 
 /// Not for longer than a request may take to finish does a worker live without its master.

@@ -12,6 +12,9 @@ pub(crate) const APPS: Glue = Glue { name: "_apps", source: include_str!("../gun
 /// Directs `logging` to the server's logs.
 pub(crate) const LOGGING: Glue = Glue { name: "_logging", source: include_str!("../gunicorn_rs/_logging.py") };
 
+/// Runs an ASGI application.
+pub(crate) const ASGI: Glue = Glue { name: "_asgi", source: include_str!("../gunicorn_rs/_asgi.py") };
+
 /// Imports and freezes what workers share.
 pub(crate) const SHARED: Glue = Glue { name: "_shared", source: include_str!("../gunicorn_rs/_shared.py") };
 

@@ -3,6 +3,7 @@
 //! The master starts the user's interpreter, which imports this module and calls [`zygote`](mod@zygote). From then on
 //! this is the process from which a generation's workers are forked.
 
+mod asgi;
 mod boot;
 mod ffi;
 mod glue;

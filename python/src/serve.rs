@@ -1,13 +1,13 @@
 //! What a worker does once it has booted: the reactor, the application and the kind are put together and run.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::boot::Worker;
+use crate::asgi::{self, Asgi};
+use crate::boot::{Application, Worker};
 use crate::signals::CONTROL;
 use crate::wsgi::{WsgiApp, WsgiConfig};
 use crate::zygote;
@@ -27,54 +27,37 @@ const KEEPALIVE: Duration = Duration::from_secs(2);
 
 /// Serves until the worker is told to end.
 pub(crate) fn serve(py: Python<'_>, worker: Worker) -> Ended {
-    match prepare(py, worker) {
-        Ok(Prepared { app, reactor, context, team, kind: WorkerKind::Gthread }) => {
-            gthread::run(Arc::new(app), reactor, context, team)
-        }
-        Ok(Prepared { app, mut reactor, context, team, kind: WorkerKind::Sync }) => {
-            let watched = reactor.watch_signals(team.signals).and_then(|()| reactor.watch_parent(team.parent));
-            let code = match watched {
-                Ok(()) => sync::run(&app, reactor, context),
-                Err(error) => broken(&format!("cannot watch its pipes: {error}")),
-            };
-            Ended { code, stuck: 0 }
-        }
-        Ok(Prepared { kind: WorkerKind::Asgi, .. }) => {
-            Ended { code: broken("the asgi kind is not supported yet"), stuck: 0 }
-        }
-        Err(why) => Ended { code: broken(&why), stuck: 0 },
+    let kind = match &worker.app {
+        Application::Wsgi(_, kind) => *kind,
+        Application::Asgi(_) => WorkerKind::Asgi,
+    };
+    match prepare(worker, kind) {
+        Ok((app, prepared)) => prepared.serve(py, app),
+        Err(error) => Ended { code: broken(&format!("cannot watch its sockets: {error}")), stuck: 0 },
     }
 }
 
-/// What a kind needs.
+/// What a kind needs besides the application.
 struct Prepared {
-    app: WsgiApp,
     reactor: Reactor,
+    listeners: Vec<Address>,
     context: WorkerContext<'static>,
     team: Team,
-    kind: WorkerKind,
+    settings: Settings,
 }
 
-fn prepare(py: Python<'_>, worker: Worker) -> Result<Prepared, String> {
+fn prepare(worker: Worker, kind: WorkerKind) -> io::Result<(Application, Prepared)> {
     let Worker { loaded, app, slot, cells, wake } = worker;
     let settings = loaded.settings;
     memory::keep_freed_memory();
-    let (reactor, listeners) = reactor(loaded.listeners, loaded.baton, &settings, cells)
-        .map_err(|error| format!("cannot watch its sockets: {error}"))?;
-    let kind = settings.worker_kind(false);
-    let config = WsgiConfig {
-        multiprocess: settings.workers > 1,
-        multithread: kind == WorkerKind::Gthread,
-        errors_to_log: settings.errorlog != LogTarget::Standard,
-        sendfile: settings.sendfile,
-        root_path: settings.root_path.clone(),
-        listeners,
-    };
-    let app = WsgiApp::new(py, app, &config).map_err(|error| zygote::traceback(py, &error))?;
+    let listeners = loaded.listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>()?;
+    let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
+    let mut reactor = Reactor::new(listeners, reactor_config(&settings, kind, cells)?)?;
+    reactor.share_listeners(loaded.baton)?;
     let context = WorkerContext {
         control: &CONTROL,
         slot: cells,
-        timeout: worker_timeout(&settings),
+        timeout: worker_timeout(&settings, kind),
         graceful_timeout: settings.graceful_timeout,
         max_requests: settings.max_requests,
         max_requests_jitter: settings.max_requests_jitter,
@@ -84,32 +67,66 @@ fn prepare(py: Python<'_>, worker: Worker) -> Result<Prepared, String> {
     };
     let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX);
     let team = Team { threads, request_timeout: settings.request_timeout, slot, signals: wake, parent: loaded.alive };
-    Ok(Prepared { app, reactor, context, team, kind })
+    Ok((app, Prepared { reactor, listeners: addresses, context, team, settings }))
+}
+
+impl Prepared {
+    fn serve(self, py: Python<'_>, app: Application) -> Ended {
+        let served = match app {
+            Application::Wsgi(app, WorkerKind::Gthread) => return self.serve_on_threads(py, app),
+            Application::Wsgi(app, _) => self.serve_in_turn(py, app),
+            Application::Asgi(app) => self.serve_on_loop(py, app),
+        };
+        Ended { code: served.unwrap_or_else(|why| broken(&why)), stuck: 0 }
+    }
+
+    fn serve_on_threads(self, py: Python<'_>, app: Py<PyAny>) -> Ended {
+        match self.wsgi(py, app, true) {
+            Ok(app) => gthread::run(Arc::new(app), self.reactor, self.context, self.team),
+            Err(why) => Ended { code: broken(&why), stuck: 0 },
+        }
+    }
+
+    fn serve_in_turn(mut self, py: Python<'_>, app: Py<PyAny>) -> Result<i32, String> {
+        let app = self.wsgi(py, app, false)?;
+        self.reactor = watched(self.reactor, self.team)?;
+        Ok(sync::run(&app, self.reactor, self.context))
+    }
+
+    fn serve_on_loop(self, py: Python<'_>, app: Asgi) -> Result<i32, String> {
+        let reactor = watched(self.reactor, self.team)?;
+        Ok(asgi::run(py, app, reactor, &self.listeners, self.context, &self.settings))
+    }
+
+    fn wsgi(&self, py: Python<'_>, app: Py<PyAny>, multithread: bool) -> Result<WsgiApp, String> {
+        let config = WsgiConfig {
+            multiprocess: self.settings.workers > 1,
+            multithread,
+            errors_to_log: self.settings.errorlog != LogTarget::Standard,
+            sendfile: self.settings.sendfile,
+            root_path: self.settings.root_path.clone(),
+            listeners: self.listeners.clone(),
+        };
+        WsgiApp::new(py, app, &config).map_err(|error| zygote::traceback(py, &error))
+    }
+}
+
+/// A reactor that is told of signals and of the parent's end.
+fn watched(mut reactor: Reactor, team: Team) -> Result<Reactor, String> {
+    let watched = reactor.watch_signals(team.signals).and_then(|()| reactor.watch_parent(team.parent));
+    watched.map(|()| reactor).map_err(|error| format!("cannot watch its pipes: {error}"))
 }
 
 /// In the sync kind a request and its worker are one: whichever time is shorter counts.
-fn worker_timeout(settings: &Settings) -> Option<Duration> {
-    let request_timeout = settings.request_timeout.filter(|_| settings.worker_kind(false) == WorkerKind::Sync);
+fn worker_timeout(settings: &Settings, kind: WorkerKind) -> Option<Duration> {
+    let request_timeout = settings.request_timeout.filter(|_| kind == WorkerKind::Sync);
     [settings.timeout, request_timeout].into_iter().flatten().min()
 }
 
-fn reactor(
-    listeners: Vec<OwnedFd>,
-    baton: OwnedFd,
-    settings: &Settings,
-    cells: &'static SlotCells,
-) -> io::Result<(Reactor, Vec<Address>)> {
-    let listeners = listeners.into_iter().map(Listener::from_fd).collect::<io::Result<Vec<_>>>()?;
-    let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
-    let mut reactor = Reactor::new(listeners, reactor_config(settings, cells)?)?;
-    reactor.share_listeners(baton)?;
-    Ok((reactor, addresses))
-}
-
-fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<ReactorConfig> {
-    let is_sync = settings.worker_kind(false) == WorkerKind::Sync;
-    // Where requests have threads of their own, none of them is the worker's delay.
-    let timeout = worker_timeout(settings).filter(|_| is_sync);
+fn reactor_config(settings: &Settings, kind: WorkerKind, cells: &'static SlotCells) -> io::Result<ReactorConfig> {
+    let is_sync = kind == WorkerKind::Sync;
+    // Where requests have threads or tasks of their own, none of them is the worker's delay.
+    let timeout = worker_timeout(settings, kind).filter(|_| is_sync);
     let heartbeat = timeout.map(|timeout| Heartbeat { slot: cells, timeout });
     let defaults = ReactorConfig::default();
     Ok(ReactorConfig {
@@ -122,7 +139,7 @@ fn reactor_config(settings: &Settings, cells: &'static SlotCells) -> io::Result<
         head_timeout: settings.client_header_timeout,
         body_timeout: settings.client_body_timeout,
         min_rate: settings.client_min_rate,
-        streams_bodies: settings.stream_request_body && !is_sync,
+        streams_bodies: kind == WorkerKind::Asgi || settings.stream_request_body && kind == WorkerKind::Gthread,
         write_timeout: settings.client_send_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),
         temp_dir: settings.tmp_upload_dir.clone().unwrap_or(defaults.temp_dir),

@@ -243,12 +243,21 @@ impl Exchange {
     /// # Errors
     /// [`ResponseError::Gone`].
     pub fn finish(&mut self) -> Result<(), ResponseError> {
+        self.finish_with(&[])
+    }
+
+    /// As `finish`, with trailers, which have been checked by [`ResponseHead::check`]. A client that gets no chunks gets
+    /// none.
+    ///
+    /// # Errors
+    /// [`ResponseError::Gone`].
+    pub fn finish_with(&mut self, trailers: &[(&[u8], &[u8])]) -> Result<(), ResponseError> {
         // A part that was kept against the bounds is not left to the reactor; for the few bytes that may come now
         // nobody has to make room.
         self.make_room()?;
         self.check_length();
         let mut last = Vec::new();
-        let finish = self.work.response.encoder.finish(&mut last);
+        let finish = self.work.response.encoder.finish_with(trailers, &mut last);
         if !self.is_head_sent() || !last.is_empty() {
             self.send_behind_head([&last, &[], &[]])?;
         }

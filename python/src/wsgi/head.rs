@@ -15,7 +15,7 @@ type Append = fn(&mut Head, &Bound<'_, PyAny>) -> PyResult<Range<usize>>;
 
 /// Status line and fields. Its memory is used again from request to request.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(crate) struct Head {
     status: u16,
     reason: Range<usize>,
     fields: Vec<(Range<usize>, Range<usize>)>,
@@ -27,7 +27,7 @@ impl Head {
     ///
     /// # Errors
     /// `TypeError` for what is not a `str`, `ValueError` for what is not latin-1 or no status.
-    pub(super) fn set(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn set(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
         self.set_status(status)?;
         self.push_all(headers, Self::push_text)
@@ -37,16 +37,38 @@ impl Head {
     ///
     /// # Errors
     /// As `set`.
-    pub(super) fn set_hints(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn set_hints(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.clear();
         self.push_all(headers, Self::push_text_or_bytes)
+    }
+
+    /// Takes over status and fields as an ASGI application gives them: names and values are bytes.
+    ///
+    /// # Errors
+    /// `TypeError` for what is no pair of them.
+    pub(crate) fn set_fields(
+        &mut self,
+        status: u16,
+        reason: &str,
+        headers: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.clear();
+        self.status = status;
+        self.bytes.extend_from_slice(reason.as_bytes());
+        self.reason = 0..reason.len();
+        headers.map_or(Ok(()), |headers| self.push_all(headers, Self::push_text_or_bytes))
+    }
+
+    /// Copies of the fields.
+    pub(crate) fn owned_fields(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.fields().into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
     }
 
     /// Starts the response with this head.
     ///
     /// # Errors
     /// Those of [`Exchange::start`].
-    pub(super) fn start(&self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<(), ResponseError> {
+    pub(crate) fn start(&self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<(), ResponseError> {
         exchange.start(&self.as_response(&self.fields()), body_length)
     }
 
@@ -54,12 +76,12 @@ impl Head {
     ///
     /// # Errors
     /// Those of [`ResponseHead::check`].
-    pub(super) fn check(&self) -> Result<(), ResponseError> {
+    pub(crate) fn check(&self) -> Result<(), ResponseError> {
         self.as_response(&self.fields()).check()
     }
 
     /// Whether the application tells the length of the body.
-    pub(super) fn has_length(&self) -> bool {
+    pub(crate) fn has_length(&self) -> bool {
         self.fields
             .iter()
             .any(|(name, _)| name.len() == 14 && self.bytes[name.clone()].eq_ignore_ascii_case(b"Content-Length"))
@@ -69,7 +91,7 @@ impl Head {
     ///
     /// # Errors
     /// Those of [`Exchange::early_hints`].
-    pub(super) fn hint(&self, exchange: &mut Exchange) -> Result<(), ResponseError> {
+    pub(crate) fn hint(&self, exchange: &mut Exchange) -> Result<(), ResponseError> {
         exchange.early_hints(&self.fields())
     }
 

@@ -50,6 +50,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
 pub(crate) use environ::SERVER_SOFTWARE;
+pub(crate) use head::Head;
 use environ::{EnvironError, Environs};
 use errors::ErrorStream;
 use file::FileWrapper;

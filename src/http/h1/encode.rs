@@ -192,9 +192,19 @@ impl Encoder {
 
     /// Ends the response: appends the last chunk if there are chunks, and says what becomes of the connection.
     pub fn finish(&self, out: &mut Vec<u8>) -> Finish {
+        self.finish_with(&[], out)
+    }
+
+    /// As `finish`, with trailers (RFC 9112, section 7.1.2), which have been checked as the fields of a head are. They
+    /// are sent only behind chunks; those that belong to the connection are left out.
+    pub fn finish_with(&self, trailers: &[(&[u8], &[u8])], out: &mut Vec<u8>) -> Finish {
         match self.framing {
             Some(Framing::Length(total)) if self.sent < total => return Finish::Incomplete,
-            Some(Framing::Chunked) => out.extend_from_slice(b"0\r\n\r\n"),
+            Some(Framing::Chunked) => {
+                out.extend_from_slice(b"0\r\n");
+                append_fields(trailers, false, out);
+                out.extend_from_slice(b"\r\n");
+            }
             _ => {}
         }
         if self.keep_alive { Finish::KeepAlive } else { Finish::Close }

@@ -1,0 +1,566 @@
+//! One request and its response: the Python object behind `receive` and `send`.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gunicorn::reactor::{Attention, Exchange, RequestBody, ResponseError};
+use gunicorn::sys::clock;
+use gunicorn::time::Time;
+use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyString;
+
+use super::awaitable::Ready;
+use super::engine::Engine;
+use super::message;
+use crate::wsgi::Head;
+
+/// Parts from this size on are sent without being copied, in bytes.
+const LARGE: usize = 32 * 1024;
+
+/// How far the response has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was sent by the application.
+    Waiting,
+    /// Its head; whether trailers are to come.
+    Given { trailers: bool },
+    /// Its head has left, or may have.
+    Streaming { trailers: bool },
+    /// Only trailers are missing.
+    Trailers,
+    /// It is complete, or was given up.
+    Done,
+}
+
+/// What `receive` has still to give.
+#[derive(Debug)]
+enum Incoming {
+    /// All that has arrived, and nothing was asked for yet.
+    Fresh(RequestBody),
+    /// What arrives.
+    Open,
+    /// Nothing but the end.
+    Read,
+}
+
+struct Inner {
+    exchange: Option<Box<Exchange>>,
+    head: Head,
+    stage: Stage,
+    incoming: Incoming,
+    trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The future that `receive` waits by.
+    receiving: Option<Py<PyAny>>,
+    /// The future that `send` waits by.
+    sending: Option<Py<PyAny>>,
+    is_gone: bool,
+    began: Time,
+    lane: Option<usize>,
+}
+
+/// The Python object.
+#[pyclass(frozen, name = "Cycle", module = "gunicorn_rs")]
+pub(super) struct Cycle {
+    inner: Mutex<Inner>,
+    engine: Py<Engine>,
+}
+
+/// What `send` or `receive` gives to await.
+enum Outcome {
+    Now,
+    /// Wait until the output is sent.
+    Drain,
+    /// The response is complete.
+    Complete,
+}
+
+impl Cycle {
+    pub(super) fn new(mut exchange: Box<Exchange>, engine: Py<Engine>, began: Time, lane: Option<usize>) -> Self {
+        let incoming = Incoming::Fresh(exchange.take_body());
+        let inner = Inner {
+            exchange: Some(exchange),
+            head: Head::default(),
+            stage: Stage::Waiting,
+            incoming,
+            trailers: Vec::new(),
+            receiving: None,
+            sending: None,
+            is_gone: false,
+            began,
+            lane,
+        };
+        Self { inner: Mutex::new(inner), engine }
+    }
+
+    /// Held for moments, and never while Python code runs.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the reactor tell of the client's socket, if the exchange is not over.
+    pub(super) fn attend(&self) -> Option<usize> {
+        let mut inner = self.lock();
+        let exchange = inner.exchange.as_mut()?;
+        self.engine.get().attend(exchange);
+        Some(exchange.place())
+    }
+
+    /// The reactor has told of it. Whether the client has gone just now.
+    pub(super) fn notice(&self, py: Python<'_>, attention: Attention) -> PyResult<bool> {
+        if attention.is_due {
+            self.lose_patience(py)?;
+        }
+        self.go_on_receiving(py)?;
+        self.go_on_sending(py)?;
+        if attention.hung_up { self.note_gone(py) } else { Ok(false) }
+    }
+
+    /// A body that pauses, or a reader that takes nothing, has had its time.
+    fn lose_patience(&self, py: Python<'_>) -> PyResult<()> {
+        let (is_sending, is_receiving) = {
+            let inner = self.lock();
+            (inner.sending.is_some(), inner.receiving.is_some() && matches!(inner.incoming, Incoming::Open))
+        };
+        if is_sending {
+            if let Some(exchange) = &mut self.lock().exchange {
+                // It is an error by definition.
+                let _ = exchange.lose();
+            }
+            self.note_gone(py)?;
+        } else if is_receiving {
+            if let Some(exchange) = &mut self.lock().exchange {
+                exchange.give_up_body();
+            }
+            self.go_on_receiving(py)?;
+        }
+        Ok(())
+    }
+
+    /// Resolves `receive`, if something has arrived for it.
+    fn go_on_receiving(&self, py: Python<'_>) -> PyResult<()> {
+        if self.lock().receiving.is_none() {
+            return Ok(());
+        }
+        if let Some(message) = self.next_message(py)? {
+            let waiting = self.lock().receiving.take();
+            if let Some(future) = waiting {
+                resolve(future.bind(py), message.bind(py))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves `send`, if the output is sent.
+    fn go_on_sending(&self, py: Python<'_>) -> PyResult<()> {
+        let flushed = match &mut *self.lock() {
+            Inner { exchange: Some(exchange), sending: Some(_), .. } => exchange.try_flush(),
+            _ => return Ok(()),
+        };
+        match flushed {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let waiting = self.lock().sending.take();
+                self.clear_deadline();
+                waiting.map_or(Ok(()), |future| resolve(future.bind(py), py.None().bind(py)))
+            }
+            Err(_) => self.note_gone(py).map(drop),
+        }
+    }
+
+    /// The client has gone: whoever waits is told. Whether that is news of a request that goes on.
+    fn note_gone(&self, py: Python<'_>) -> PyResult<bool> {
+        let (receiving, sending, is_news) = {
+            let mut inner = self.lock();
+            let is_news = !std::mem::replace(&mut inner.is_gone, true) && inner.exchange.is_some();
+            (inner.receiving.take(), inner.sending.take(), is_news)
+        };
+        if let Some(future) = receiving {
+            resolve(future.bind(py), message::disconnect(py)?.as_any())?;
+        }
+        if let Some(future) = sending
+            && !future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?
+        {
+            future.bind(py).call_method1(intern!(py, "set_exception"), (gone().into_value(py),))?;
+        }
+        Ok(is_news)
+    }
+
+    /// What `receive` is to give now; `None`: it has to wait.
+    fn next_message(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let next = self.lock().next_of_body();
+        match next {
+            Next::Part(body, more) => Ok(Some(message::request(py, &body, more)?.into_any().unbind())),
+            Next::Wait => Ok(None),
+            Next::Disconnect => Ok(Some(message::disconnect(py)?.into_any().unbind())),
+            Next::Refuse(status) => {
+                self.refuse(py, status);
+                Ok(Some(message::disconnect(py)?.into_any().unbind()))
+            }
+        }
+    }
+
+    /// Has the client answered with this status, if nothing has been, and ends the exchange.
+    fn refuse(&self, py: Python<'_>, status: u16) {
+        let mut inner = self.lock();
+        inner.stage = Stage::Done;
+        if let Some(mut exchange) = inner.exchange.take() {
+            exchange.refuse(status, "");
+            drop(inner);
+            self.give_back(py, exchange);
+        }
+    }
+
+    /// The exchange is over: it goes back to the reactor.
+    fn give_back(&self, py: Python<'_>, exchange: Box<Exchange>) {
+        let (began, lane) = {
+            let mut inner = self.lock();
+            (inner.began, inner.lane.take())
+        };
+        self.engine.get().complete(py, exchange, began, lane);
+    }
+
+    fn complete(&self, py: Python<'_>) -> PyResult<()> {
+        let (exchange, receiving) = {
+            let mut inner = self.lock();
+            inner.stage = Stage::Done;
+            (inner.exchange.take(), inner.receiving.take())
+        };
+        if let Some(exchange) = exchange {
+            self.give_back(py, exchange);
+        }
+        // To an application that still listens the end of the response is that of the client.
+        receiving.map_or(Ok(()), |future| resolve(future.bind(py), message::disconnect(py)?.as_any()))
+    }
+
+    fn future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.engine.get().future(py)
+    }
+
+    fn clear_deadline(&self) {
+        if let Some(exchange) = &self.lock().exchange {
+            self.engine.get().set_deadline(exchange.place(), None);
+        }
+    }
+
+    /// Waits for the client to take what is here.
+    fn drain(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let future = self.future(py)?;
+        let mut inner = self.lock();
+        if let Some(exchange) = &mut inner.exchange {
+            let engine = self.engine.get();
+            engine.attend(exchange);
+            engine.set_deadline(exchange.place(), Some(clock::now() + engine.write_timeout()));
+        }
+        inner.sending = Some(future.clone_ref(py));
+        drop(inner);
+        // It may have been taken before the poll was asked.
+        self.go_on_sending(py)?;
+        Ok(future)
+    }
+
+    fn start(&self, py: Python<'_>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<Outcome> {
+        if self.lock().stage != Stage::Waiting {
+            return Err(message::unexpected(kind, "the response has been started"));
+        }
+        let mut head = std::mem::take(&mut self.lock().head);
+        message::head(message, &mut head)?;
+        head.check().map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let trailers = message::flag(message, intern!(py, "trailers"))?;
+        let mut inner = self.lock();
+        inner.head = head;
+        inner.stage = Stage::Given { trailers };
+        Ok(Outcome::Now)
+    }
+
+    fn send_body(&self, py: Python<'_>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<Outcome> {
+        let body = message::body(message)?;
+        let more = message::flag(message, intern!(py, "more_body"))?;
+        let length = body.as_bytes().len();
+        let owned = (length >= LARGE).then(|| Box::new(PyBackedBytes::from(body.clone())));
+        self.step(kind, |inner, exchange| {
+            let trailers = inner.open(exchange, (!more).then_some(length as u64))?;
+            match owned {
+                Some(owned) => exchange.write_owned(owned)?,
+                None if length > 0 => exchange.write(body.as_bytes())?,
+                // The head does not wait for a part that has bytes.
+                None => {}
+            }
+            inner.stage = if more { Stage::Streaming { trailers } } else { Stage::Trailers };
+            if more || trailers {
+                return Ok(if exchange.is_flushed() { Outcome::Now } else { Outcome::Drain });
+            }
+            exchange.finish()?;
+            Ok(Outcome::Complete)
+        })
+    }
+
+    fn send_path(&self, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<Outcome> {
+        let py = message.py();
+        let path: std::path::PathBuf = message.get_item(intern!(py, "path"))?.extract()?;
+        if !path.is_absolute() {
+            return Err(PyValueError::new_err(format!("the path of {kind} must be absolute: {}", path.display())));
+        }
+        let file = py.detach(|| File::open(&path))?;
+        let length = file.metadata()?.len();
+        self.step(kind, |inner, exchange| {
+            inner.open(exchange, Some(length))?;
+            exchange.send_file(file, 0, length)?;
+            exchange.finish()?;
+            Ok(Outcome::Complete)
+        })
+    }
+
+    fn send_trailers(&self, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<Outcome> {
+        let py = message.py();
+        let mut fields = Head::default();
+        fields.set_fields(200, "", message::entry(message, intern!(py, "headers"))?.as_ref())?;
+        fields.check().map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let more = message::flag(message, intern!(py, "more_trailers"))?;
+        if self.lock().stage != Stage::Trailers {
+            return Err(message::unexpected(kind, "the body is not complete, or no trailers were announced"));
+        }
+        self.step(kind, |inner, exchange| {
+            inner.trailers.extend(fields.owned_fields());
+            if more {
+                return Ok(Outcome::Now);
+            }
+            let trailers = std::mem::take(&mut inner.trailers);
+            let fields: Vec<(&[u8], &[u8])> = trailers.iter().map(|(name, value)| (&**name, &**value)).collect();
+            exchange.finish_with(&fields)?;
+            Ok(Outcome::Complete)
+        })
+    }
+
+    fn send_hint(&self, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<Outcome> {
+        let py = message.py();
+        let links: Vec<Vec<u8>> = match message::entry(message, intern!(py, "links"))? {
+            Some(links) => links.try_iter()?.map(|link| link?.extract()).collect::<PyResult<_>>()?,
+            None => Vec::new(),
+        };
+        if !matches!(self.lock().stage, Stage::Waiting | Stage::Given { .. }) {
+            return Err(message::unexpected(kind, "the response has been sent in part"));
+        }
+        self.step(kind, |_, exchange| {
+            let fields: Vec<(&[u8], &[u8])> = links.iter().map(|link| (&b"Link"[..], &**link)).collect();
+            exchange.early_hints(&fields)?;
+            Ok(Outcome::Now)
+        })
+    }
+
+    /// Takes a step of the response.
+    fn step(
+        &self,
+        kind: &Bound<'_, PyString>,
+        step: impl FnOnce(&mut Inner, &mut Exchange) -> Result<Outcome, ResponseError>,
+    ) -> PyResult<Outcome> {
+        let mut inner = self.lock();
+        if inner.is_gone {
+            return Err(gone());
+        }
+        let Some(mut exchange) = inner.exchange.take() else {
+            return Err(message::unexpected(kind, "the response is complete"));
+        };
+        let outcome = step(&mut inner, &mut exchange);
+        inner.exchange = Some(exchange);
+        outcome.map_err(|error| match error {
+            ResponseError::Gone => {
+                inner.is_gone = true;
+                gone()
+            }
+            error => PyValueError::new_err(error.to_string()),
+        })
+    }
+
+    /// The application is through: what it left undone is done for it.
+    fn conclude(&self, py: Python<'_>) -> PyResult<()> {
+        let (mut exchange, is_gone) = {
+            let mut inner = self.lock();
+            inner.stage = Stage::Done;
+            let Some(exchange) = inner.exchange.take() else { return Ok(()) };
+            (exchange, inner.is_gone)
+        };
+        match is_gone || exchange.is_head_sent() {
+            true => exchange.abort(),
+            false => exchange.refuse(500, ""),
+        }
+        self.give_back(py, exchange);
+        Ok(())
+    }
+}
+
+/// What has been found for `receive`.
+enum Next {
+    Part(Vec<u8>, bool),
+    Wait,
+    Disconnect,
+    /// The body is none: the client is told by this status.
+    Refuse(u16),
+}
+
+impl Inner {
+    fn next_of_body(&mut self) -> Next {
+        let Some(exchange) = self.exchange.as_mut().filter(|_| !self.is_gone) else { return Next::Disconnect };
+        match std::mem::replace(&mut self.incoming, Incoming::Read) {
+            Incoming::Fresh(body) => {
+                let more = exchange.is_body_open();
+                if more {
+                    self.incoming = Incoming::Open;
+                }
+                Next::Part(bytes_of(body), more)
+            }
+            Incoming::Open => match exchange.try_body() {
+                Ok(Some(body)) => {
+                    let more = exchange.is_body_open();
+                    if more {
+                        self.incoming = Incoming::Open;
+                    }
+                    Next::Part(body, more)
+                }
+                Ok(None) => {
+                    self.incoming = Incoming::Open;
+                    Next::Wait
+                }
+                Err(error) => {
+                    self.is_gone = true;
+                    Next::Refuse(error.status())
+                }
+            },
+            Incoming::Read => Next::Wait,
+        }
+    }
+
+    /// Starts the response if that has not been done; whether trailers are to come.
+    fn open(&mut self, exchange: &mut Exchange, body_length: Option<u64>) -> Result<bool, ResponseError> {
+        match self.stage {
+            Stage::Given { trailers } => {
+                self.head.start(exchange, body_length.filter(|_| !trailers))?;
+                Ok(trailers)
+            }
+            Stage::Streaming { trailers } => Ok(trailers),
+            Stage::Waiting | Stage::Trailers | Stage::Done => Err(ResponseError::Status("none was given".to_owned())),
+        }
+    }
+}
+
+#[pymethods]
+impl Cycle {
+    fn receive(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Some(message) = self.next_message(py)? {
+            return Ok(Py::new(py, Ready::with(message))?.into_any());
+        }
+        let future = self.future(py)?;
+        {
+            let mut inner = self.lock();
+            let is_open = matches!(inner.incoming, Incoming::Open);
+            if let Some(exchange) = &mut inner.exchange {
+                let engine = self.engine.get();
+                engine.attend(exchange);
+                if is_open {
+                    let due = exchange.body_due(clock::now());
+                    engine.set_deadline(exchange.place(), Some(due));
+                }
+            }
+            inner.receiving = Some(future.clone_ref(py));
+        }
+        // It may have come before the poll was asked.
+        self.go_on_receiving(py)?;
+        Ok(future)
+    }
+
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let kind = message::kind(message)?;
+        let name = kind.to_str()?;
+        let outcome = match name {
+            "http.response.body" => {
+                if self.lock().stage == Stage::Waiting {
+                    return Err(message::unexpected(&kind, "http.response.start has to come first"));
+                }
+                if self.lock().stage == Stage::Trailers {
+                    return Err(message::unexpected(&kind, "the body is complete"));
+                }
+                self.send_body(py, message, &kind)?
+            }
+            "http.response.start" => self.start(py, message, &kind)?,
+            "http.response.pathsend" => {
+                if !matches!(self.lock().stage, Stage::Given { .. }) {
+                    return Err(message::unexpected(&kind, "it follows http.response.start"));
+                }
+                self.send_path(message, &kind)?
+            }
+            "http.response.trailers" => self.send_trailers(message, &kind)?,
+            "http.response.early_hint" => self.send_hint(message, &kind)?,
+            _ => return Err(message::unexpected(&kind, "a response has none of this type")),
+        };
+        match outcome {
+            Outcome::Now => Ok(self.engine.get().nothing(py)),
+            Outcome::Drain => self.drain(py),
+            Outcome::Complete => {
+                self.complete(py)?;
+                Ok(self.engine.get().nothing(py))
+            }
+        }
+    }
+
+    /// The application has returned.
+    fn end(&self, py: Python<'_>) -> PyResult<()> {
+        let complaint = {
+            let inner = self.lock();
+            match (&inner.exchange, inner.is_gone, inner.stage) {
+                (None, ..) | (_, true, _) => None,
+                (_, _, Stage::Waiting) => Some("the application has returned without starting the response"),
+                _ => Some("the application has returned without completing the response"),
+            }
+        };
+        if let Some(complaint) = complaint {
+            self.engine.get().complain(py, complaint)?;
+        }
+        self.conclude(py)
+    }
+
+    /// The application has raised.
+    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (is_gone, request) = {
+            let inner = self.lock();
+            let request = inner.exchange.as_ref().map(|exchange| {
+                let head = exchange.head();
+                format!("{} {}", head.method().escape_ascii(), head.target().escape_ascii())
+            });
+            (inner.is_gone, request)
+        };
+        if !(is_gone && error.is_instance_of::<PyOSError>()) {
+            self.engine.get().report(py, request.as_deref(), error)?;
+        }
+        self.conclude(py)
+    }
+}
+
+/// All of a body that has arrived.
+fn bytes_of(body: RequestBody) -> Vec<u8> {
+    match body {
+        RequestBody::Memory(bytes) => bytes,
+        RequestBody::File(mut file, length) => {
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+            // What cannot be read is missed by whoever counts the bytes; the disk has failed.
+            let _ = file.read_to_end(&mut bytes);
+            bytes
+        }
+    }
+}
+
+fn gone() -> PyErr {
+    PyConnectionResetError::new_err("the client has gone")
+}
+
+/// Gives a future its result, unless its task has been cancelled.
+fn resolve(future: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        future.call_method1(intern!(py, "set_result"), (result,))?;
+    }
+    Ok(())
+}
+

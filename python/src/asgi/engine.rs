@@ -1,0 +1,384 @@
+//! The reactor on an event loop: what the loop calls, and what it is asked for.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gunicorn::log;
+use gunicorn::reactor::{Attention, Exchange, Reactor};
+use gunicorn::scoreboard::{LANES, SlotCells};
+use gunicorn::sys::clock;
+use gunicorn::time::Time;
+use gunicorn::worker::control::{Control, Stop};
+use gunicorn::worker::lifecycle::{Course, Lifecycle};
+use gunicorn::worker::{AccessLog, BROKEN};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use super::awaitable::Ready;
+use super::cycle::Cycle;
+use super::scope::Scopes;
+use crate::zygote;
+
+/// Turns in a row before the loop's other callbacks are let run.
+const TURNS: u32 = 4;
+
+/// What is used for moments only, and never while Python code runs.
+struct State {
+    reactor: Reactor,
+    lifecycle: Lifecycle<'static>,
+    /// Lanes of the scoreboard that no request has.
+    lanes: Vec<usize>,
+    /// When the loop is to call `turn` at the latest.
+    timer: Option<Time>,
+    exit_code: Option<i32>,
+    is_stopping: bool,
+    end: Option<Time>,
+}
+
+/// Bound methods of the loop and the runner.
+struct Calls {
+    call_soon: Py<PyAny>,
+    call_later: Py<PyAny>,
+    create_future: Py<PyAny>,
+    stop: Py<PyAny>,
+    start: Py<PyAny>,
+    cancel: Py<PyAny>,
+    alarm: Py<PyAny>,
+    log: Py<PyAny>,
+}
+
+/// What the engine keeps to.
+pub(super) struct Terms {
+    pub(super) control: &'static Control,
+    pub(super) slot: &'static SlotCells,
+    pub(super) timeout: Option<Duration>,
+    pub(super) graceful_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) disconnect_grace: Duration,
+    pub(super) access_log: Option<Box<dyn AccessLog>>,
+}
+
+/// The Python object.
+#[pyclass(frozen, name = "Engine", module = "gunicorn_rs")]
+pub(super) struct Engine {
+    state: Mutex<State>,
+    terms: Terms,
+    scopes: Scopes,
+    calls: PyOnceLock<Calls>,
+    nothing: Py<PyAny>,
+    /// Cycles that are told of, by the places of their exchanges.
+    attended: Mutex<HashMap<usize, Py<Cycle>>>,
+    /// Those whose application has been started in this turn.
+    fresh: Mutex<Vec<Py<Cycle>>>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        py: Python<'_>,
+        reactor: Reactor,
+        lifecycle: Lifecycle<'static>,
+        scopes: Scopes,
+        terms: Terms,
+    ) -> PyResult<Self> {
+        let state = State {
+            reactor,
+            lifecycle,
+            lanes: (0..LANES).rev().collect(),
+            timer: None,
+            exit_code: None,
+            is_stopping: false,
+            end: None,
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            terms,
+            scopes,
+            calls: PyOnceLock::new(),
+            nothing: Py::new(py, Ready::nothing())?.into_any(),
+            attended: Mutex::default(),
+            fresh: Mutex::default(),
+        })
+    }
+
+    /// Tells it the loop and the runner.
+    pub(super) fn join(
+        engine: &Bound<'_, Self>,
+        event_loop: &Bound<'_, PyAny>,
+        runner: &Bound<'_, PyAny>,
+        log: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let of = |object: &Bound<'_, PyAny>, name: &str| object.getattr(name).map(Bound::unbind);
+        let calls = Calls {
+            call_soon: of(event_loop, "call_soon")?,
+            call_later: of(event_loop, "call_later")?,
+            create_future: of(event_loop, "create_future")?,
+            stop: of(event_loop, "stop")?,
+            start: of(runner, "start")?,
+            cancel: of(runner, "cancel")?,
+            alarm: of(engine, "alarm")?,
+            log: log.clone().unbind(),
+        };
+        // It is told once.
+        let _ = engine.get().calls.set(engine.py(), calls);
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls<'a>(&'a self, py: Python<'_>) -> PyResult<&'a Calls> {
+        self.calls.get(py).ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("the engine has no loop yet"))
+    }
+
+    /// An awaitable that is ready, without a value.
+    pub(super) fn nothing(&self, py: Python<'_>) -> Py<PyAny> {
+        self.nothing.clone_ref(py)
+    }
+
+    /// A new future of the loop.
+    pub(super) fn future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.calls(py)?.create_future.call0(py)
+    }
+
+    /// How long a client may take nothing.
+    pub(super) fn write_timeout(&self) -> Duration {
+        self.terms.write_timeout
+    }
+
+    /// Has the reactor tell of the exchange's socket.
+    pub(super) fn attend(&self, exchange: &mut Exchange) {
+        if let Err(error) = self.state().reactor.attend(exchange) {
+            log::error!("Cannot watch a connection: {error}");
+        }
+    }
+
+    /// Sets or clears the time by which it is to tell of it in any case.
+    pub(super) fn set_deadline(&self, place: usize, deadline: Option<Time>) {
+        self.state().reactor.set_deadline(place, deadline);
+    }
+
+    /// Takes an exchange back, which may let the next request of its connection in.
+    pub(super) fn complete(&self, py: Python<'_>, exchange: Box<Exchange>, began: Time, lane: Option<usize>) {
+        if let Some(log) = &self.terms.access_log {
+            log.log(&exchange, clock::now() - began);
+        }
+        let place = exchange.place();
+        let sent = exchange.sent().1;
+        {
+            let mut state = self.state();
+            if let Some(lane) = lane {
+                self.terms.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(sent));
+                state.lanes.push(lane);
+            }
+            state.reactor.complete(exchange);
+        }
+        let cycle = self.attended.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        drop(cycle);
+        if let Err(error) = self.schedule(py) {
+            log::error!("{}", zygote::traceback(py, &error).trim_end());
+        }
+    }
+
+    /// Sees to it that the loop calls `turn` in time.
+    fn schedule(&self, py: Python<'_>) -> PyResult<()> {
+        let now = clock::recently();
+        let due = {
+            let mut state = self.state();
+            let deadline = [state.reactor.next_deadline(), state.end].into_iter().flatten().min();
+            let Some(deadline) = deadline.filter(|due| state.timer.is_none_or(|timer| *due < timer)) else {
+                return Ok(());
+            };
+            state.timer = Some(deadline);
+            deadline
+        };
+        let calls = self.calls(py)?;
+        let delay = (due - now).as_secs_f64();
+        if delay <= 0.0 {
+            calls.call_soon.call1(py, (&calls.alarm,))?;
+        } else {
+            calls.call_later.call1(py, (delay, &calls.alarm))?;
+        }
+        Ok(())
+    }
+
+    /// One turn of the reactor: requests are begun, and exchanges told of. Whether another turn is due.
+    fn turn_once(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let (py, this) = (slf.py(), slf.get());
+        let attention = {
+            let mut state = this.state();
+            match state.reactor.turn(Some(Duration::ZERO)) {
+                Ok(woken) => state.lifecycle.note(woken),
+                Err(error) => {
+                    log::critical!("The worker cannot wait for its clients: {error}");
+                    state.exit_code = Some(BROKEN);
+                }
+            }
+            (0..state.reactor.take_accepted()).for_each(|_| this.terms.slot.count_connection());
+            state.reactor.take_attention()
+        };
+        for news in attention {
+            this.tell(py, news)?;
+        }
+        loop {
+            let next = {
+                let mut state = this.state();
+                let exchange = state.reactor.next_exchange();
+                exchange.map(|mut exchange| {
+                    if state.lifecycle.count_request() {
+                        exchange.close_after();
+                    }
+                    (exchange, state.lanes.pop())
+                })
+            };
+            let Some((exchange, lane)) = next else { break };
+            Self::begin(slf, exchange, lane)?;
+        }
+        this.follow_course(py)?;
+        let state = this.state();
+        Ok(state.exit_code.is_none() && state.reactor.next_deadline().is_some_and(|due| due <= clock::recently()))
+    }
+
+    /// The application is started on a request.
+    fn begin(slf: &Bound<'_, Self>, exchange: Box<Exchange>, lane: Option<usize>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let began = clock::now();
+        if let Some(lane) = lane.and_then(|lane| this.terms.slot.lane(lane)) {
+            let head = exchange.head();
+            lane.begin_request(began, head.method(), head.target());
+        }
+        let scope = this.scopes.make(py, &exchange, None)?;
+        let cycle = Bound::new(py, Cycle::new(exchange, slf.clone().unbind(), began, lane))?;
+        let (receive, send) = (cycle.getattr(intern!(py, "receive"))?, cycle.getattr(intern!(py, "send"))?);
+        let is_through = this.calls(py)?.start.bind(py).call1((&cycle, scope, receive, send))?.is_truthy()?;
+        if !is_through {
+            this.fresh.lock().unwrap_or_else(PoisonError::into_inner).push(cycle.unbind());
+        }
+        Ok(())
+    }
+
+    fn tell(&self, py: Python<'_>, news: Attention) -> PyResult<()> {
+        let cycle = {
+            let attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+            attended.get(&news.place).map(|cycle| cycle.clone_ref(py))
+        };
+        let Some(cycle) = cycle else { return Ok(()) };
+        if cycle.get().notice(py, news)? {
+            let calls = self.calls(py)?;
+            let grace = self.terms.disconnect_grace.as_secs_f64();
+            calls.call_later.call1(py, (grace, &calls.cancel, cycle))?;
+        }
+        Ok(())
+    }
+
+    /// Follows what the worker has been told.
+    fn follow_course(&self, py: Python<'_>) -> PyResult<()> {
+        let code = {
+            let mut state = self.state();
+            if self.terms.control.stopping() == Stop::Graceful && !state.is_stopping {
+                state.is_stopping = true;
+                state.end = Some(clock::now() + self.terms.graceful_timeout);
+            }
+            let State { reactor, lifecycle, .. } = &mut *state;
+            if let Course::Exit(code) = lifecycle.course(reactor) {
+                state.exit_code.get_or_insert(code);
+            }
+            state.exit_code
+        };
+        if code.is_some() {
+            self.calls(py)?.stop.call0(py)?;
+        }
+        if self.terms.control.take_reopen() {
+            log::reopen();
+        }
+        Ok(())
+    }
+
+    /// Tells the operator of an exception in the application.
+    pub(super) fn report(&self, py: Python<'_>, request: Option<&str>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let what = request.map_or_else(|| "after the response".to_owned(), |request| format!("at {request}"));
+        let keywords = [("exc_info", error)];
+        let keywords = pyo3::types::IntoPyDict::into_py_dict(keywords, py)?;
+        let log = self.calls(py)?.log.bind(py);
+        log.call_method("error", ("Exception in ASGI application %s", what), Some(&keywords)).map(drop)
+    }
+
+    /// Tells the operator of something that the application has done wrong.
+    pub(super) fn complain(&self, py: Python<'_>, what: &str) -> PyResult<()> {
+        self.calls(py)?.log.bind(py).call_method1("error", ("ASGI: %s", what)).map(drop)
+    }
+
+    /// The exit code, once the loop has been stopped.
+    pub(super) fn exit_code(&self) -> i32 {
+        self.state().exit_code.unwrap_or(0)
+    }
+
+    /// The loop has ended: the rest of the process's life has a deadline too.
+    pub(super) fn finish(&self) {
+        self.state().lifecycle.finish();
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// The reactor's poll is readable.
+    fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let mut again = true;
+        for _ in 0..TURNS {
+            again = Self::turn_once(slf)?;
+            if !again {
+                break;
+            }
+        }
+        if !this.fresh.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            let settle = slf.getattr(intern!(py, "settle"))?;
+            this.calls(py)?.call_soon.call1(py, (settle,))?;
+        }
+        if again {
+            let turn = slf.getattr(intern!(py, "turn"))?;
+            this.calls(py)?.call_soon.call1(py, (turn,))?;
+            return Ok(());
+        }
+        this.schedule(py)
+    }
+
+    /// The time for which `turn` was wanted has come.
+    fn alarm(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().state().timer = None;
+        Self::turn(slf)
+    }
+
+    /// The applications that were started have taken their first step: the clients of those that go on are watched.
+    fn settle(&self) {
+        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
+        for cycle in fresh {
+            if let Some(place) = cycle.get().attend() {
+                self.attended.lock().unwrap_or_else(PoisonError::into_inner).insert(place, cycle);
+            }
+        }
+    }
+
+    /// Shows that the loop runs, and has itself called again.
+    fn beat(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let Some(timeout) = this.terms.timeout else { return Ok(()) };
+        let nap = timeout / 2;
+        this.terms.slot.set_deadline(Some(clock::now() + nap + timeout));
+        let beat = slf.getattr(intern!(py, "beat"))?;
+        this.calls(py)?.call_later.call1(py, (nap.as_secs_f64(), beat)).map(drop)
+    }
+
+    /// Whether the worker ends in order.
+    fn is_graceful(&self) -> bool {
+        self.terms.control.stopping() != Stop::Quick
+    }
+
+    /// Seconds that are left of the graceful stop.
+    fn grace_left(&self) -> f64 {
+        let end = self.state().end;
+        end.map_or(self.terms.graceful_timeout, |end| end - clock::now()).as_secs_f64()
+    }
+}
