@@ -1,5 +1,5 @@
-//! Exchanges whose application waits in an event loop of its own: what their sockets tell is handed on, and nobody waits
-//! here.
+//! Exchanges whose application waits in an event loop of its own: what their sockets tell is handed on, and nobody
+//! waits here.
 
 use std::io;
 
