@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use pyo3::prelude::*;
 
-use crate::zygote::{self, Loaded};
 use crate::asgi::{self, Asgi};
+use crate::zygote::{self, Loaded};
 use crate::{serve, signals};
 use gunicorn::log;
 use gunicorn::master::protocol::{self, encode_ready};

@@ -563,4 +563,3 @@ fn resolve(future: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<()>
     }
     Ok(())
 }
-

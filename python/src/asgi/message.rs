@@ -21,7 +21,10 @@ pub(super) fn kind<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySt
 ///
 /// # Errors
 /// Whatever the message raises.
-pub(super) fn entry<'py>(message: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+pub(super) fn entry<'py>(
+    message: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let found = match message.cast_exact::<PyDict>() {
         Ok(dict) => dict.get_item(name)?,
         Err(_) => match message.contains(name)? {

@@ -46,12 +46,7 @@ impl Head {
     ///
     /// # Errors
     /// `TypeError` for what is no pair of them.
-    pub(crate) fn set_fields(
-        &mut self,
-        status: u16,
-        reason: &str,
-        headers: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    pub(crate) fn set_fields(&mut self, status: u16, reason: &str, headers: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         self.clear();
         self.status = status;
         self.bytes.extend_from_slice(reason.as_bytes());

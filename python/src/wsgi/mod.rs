@@ -50,10 +50,10 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
 pub(crate) use environ::SERVER_SOFTWARE;
-pub(crate) use head::Head;
 use environ::{EnvironError, Environs};
 use errors::ErrorStream;
 use file::FileWrapper;
+pub(crate) use head::Head;
 use kit::Kit;
 use response::Sending;
 
