@@ -1,6 +1,7 @@
 """The gthread kind: threads that are there when they are needed, and what one of them does to the others."""
 
 import re
+import resource
 import signal
 import threading
 import time
@@ -165,6 +166,28 @@ def test_client_that_vanishes_frees_its_thread(threads):
     assert server.get("/").status == 200
     server.path("gate").touch()
     assert all(client.response().status == 200 for client in clients)
+
+
+def test_idle_connections_are_cheap(threads):
+    count = 2000
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], 8192), limits[1]))
+    try:
+        server = threads("--keep-alive", 60, "--worker-connections", count + 100)
+        [worker] = server.workers()
+        address = server.address()
+        clients = [server.connect(address) for _ in range(100)]
+        assert all(client.request("GET", "/").status == 200 for client in clients)
+        before = procs.private_bytes(worker)
+        for _ in range(count):
+            clients.append(server.connect(address))
+            assert clients[-1].request("GET", "/").status == 200
+        assert (procs.private_bytes(worker) - before) / count < 4096
+        assert all(client.request("GET", "/").status == 200 for client in clients[::50])
+    finally:
+        for client in clients:
+            client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 class TestStreamedBodies:
