@@ -139,6 +139,7 @@ fn reactor_config(settings: &Settings, kind: WorkerKind, cells: &'static SlotCel
         head_timeout: settings.client_header_timeout,
         body_timeout: settings.client_body_timeout,
         min_rate: settings.client_min_rate,
+        waits: kind != WorkerKind::Asgi,
         streams_bodies: kind == WorkerKind::Asgi || settings.stream_request_body && kind == WorkerKind::Gthread,
         write_timeout: settings.client_send_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),

@@ -32,6 +32,9 @@ pub struct ReactorConfig {
     pub body_timeout: Duration,
     /// Least bytes a second of the body, on average, once `body_timeout` is over; `None`: any.
     pub min_rate: Option<u64>,
+    /// Whether whoever runs the application may be made to wait for a client. Otherwise it sees to that by itself, and
+    /// what it gives is taken, whatever the bounds are.
+    pub waits: bool,
     /// Whether a long body is handed out while it arrives: whoever runs the application may wait for the rest.
     pub streams_bodies: bool,
     /// How long a client may pause while it takes the response.
@@ -86,6 +89,7 @@ impl Default for ReactorConfig {
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             min_rate: None,
+            waits: true,
             streams_bodies: false,
             write_timeout: Duration::from_secs(30),
             max_connections: MAX_CONNECTIONS,

@@ -52,6 +52,8 @@ pub struct Exchange {
     pub(super) heartbeat: Option<Heartbeat>,
     /// Whether the server wants another request on the connection.
     pub(super) persist: bool,
+    /// Whether the writer may be made to wait for the client.
+    pub(super) waits: bool,
 }
 
 impl Exchange {
@@ -308,7 +310,7 @@ impl Exchange {
 
     /// Waits until the output buffer is within its bounds.
     fn make_room(&mut self) -> Result<(), ResponseError> {
-        while self.connection.output.is_full() {
+        while self.waits && self.connection.output.is_full() {
             self.wait_for_client()?;
         }
         self.check_open()

@@ -455,8 +455,8 @@ impl Reactor {
         let Place::Here(connection) = std::mem::replace(slot, Place::Out(Readiness::default())) else { return None };
         let config = &self.shared.config;
         let persist = config.keepalive.is_some_and(|time| !time.is_zero()) && connection.may_persist(config);
-        let (write_timeout, heartbeat) = (config.write_timeout, config.heartbeat);
-        Some(Box::new(Exchange { place, connection, work, write_timeout, heartbeat, persist }))
+        let (write_timeout, heartbeat, waits) = (config.write_timeout, config.heartbeat, config.waits);
+        Some(Box::new(Exchange { place, connection, work, write_timeout, heartbeat, persist, waits }))
     }
 
     /// Accepts one connection and goes as far with it as it can; `false` when there is none.

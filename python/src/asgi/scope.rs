@@ -23,9 +23,15 @@ const LONGEST: usize = 64;
 pub(super) struct Scopes {
     listeners: Vec<(Address, Templates)>,
     state: Py<PyDict>,
-    names: Box<[OnceLock<(Box<[u8]>, Py<PyBytes>)>]>,
+    names: Box<[OnceLock<Name>]>,
     root_path: Vec<u8>,
     last_client: Mutex<Option<(IpAddr, Py<PyString>)>>,
+}
+
+/// A header name in lower case, as Rust and as Python knows it.
+struct Name {
+    lower: Box<[u8]>,
+    bytes: Py<PyBytes>,
 }
 
 /// The scopes that requests of one listener start from.
@@ -121,13 +127,12 @@ impl Scopes {
             if name.len() > LONGEST {
                 break;
             }
-            let (kept, bytes) = place.get_or_init(|| {
+            let kept = place.get_or_init(|| {
                 let lower = name.to_ascii_lowercase();
-                let bytes = PyBytes::new(py, &lower).unbind();
-                (lower.into(), bytes)
+                Name { bytes: PyBytes::new(py, &lower).unbind(), lower: lower.into() }
             });
-            if kept.eq_ignore_ascii_case(name) {
-                return bytes.bind(py).clone();
+            if kept.lower.eq_ignore_ascii_case(name) {
+                return kept.bytes.bind(py).clone();
             }
         }
         PyBytes::new(py, &name.to_ascii_lowercase())
