@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use gunicorn::master::protocol::{Word, decode_words};
 use gunicorn::sys::fd;
-use gunicorn::worker::Resignation;
 use gunicorn::worker::control::Stop;
+use gunicorn::worker::{BROKEN, Resignation};
 
 use crate::server::{LIMIT, Plan, Server, eventually, pipe};
 
@@ -90,6 +90,30 @@ fn each_response_is_that_of_its_request() {
         }
     });
     assert_eq!(server.get("/").text(), "hello");
+}
+
+/// Its thread comes back while the keeper is at the desk, sooner or later.
+#[test]
+fn a_single_thread_leads_again_whenever_it_comes_back() {
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(move || {
+                let server = Server::with(Plan { threads: Some(1), ..Plan::default() });
+                for request in 0..1500 {
+                    assert_eq!(server.get(&format!("/pause?{}", 800 + request * 37 % 1800)).text(), "ok");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_panics_takes_its_worker_with_it() {
+    let mut server = Server::start();
+    let mut client = server.connect();
+    client.send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(server.join(), BROKEN);
+    assert_eq!(client.rest(), b"");
 }
 
 #[test]
