@@ -141,9 +141,8 @@ fn served(pieces: &[&[u8]], proxies: ProxyProtocol, expected: &[Event]) -> Outco
     serve(&mut reactor, &mut messages);
     assert!(reactor.is_empty(), "nobody is connected any more");
     assert_eq!(reactor.buffered(), (0, 0));
-    let is_head = |number: usize| {
-        matches!(expected.get(number), Some(Event::Message { line, .. }) if line.starts_with("HEAD "))
-    };
+    let is_head =
+        |number: usize| matches!(expected.get(number), Some(Event::Message { line, .. }) if line.starts_with("HEAD "));
     Outcome { messages, answers: answers(&received, is_head), is_over }
 }
 
@@ -197,9 +196,8 @@ fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<(u16, Ve
         if status == 100 {
             continue;
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-        let length: usize = length.and_then(|length| length.parse().ok()).expect("an answer has a length");
-        let body = if is_head(answers.len()) { 0 } else { length };
+        let length = || head.lines().find_map(|line| line.strip_prefix("Content-Length: "))?.parse().ok();
+        let body = if is_head(answers.len()) { 0 } else { length().expect("an answer has a length") };
         answers.push((status, received[..body].to_vec()));
         received = &received[body..];
     }

@@ -4,6 +4,7 @@
 import fcntl
 import os
 import sys
+import tempfile
 import termios
 from contextlib import ExitStack, contextmanager
 
@@ -92,7 +93,7 @@ def test_bodies_beyond_the_bound_in_files_are_refused(serve):
     assert server.request("POST", "/count", body=bytes(MB + 1)).status == 503
     # What is short stays in memory, whatever others have in files.
     with unfinished(server, 1, MB - 1) as [client]:
-        assert unnamed_files(worker, "/tmp") == 1
+        assert unnamed_files(worker, tempfile.gettempdir()) == 1
         assert server.request("POST", "/count", body=bytes(600_000)).status == 503
         assert server.request("POST", "/count", body=bytes(100_000)).status == 200
         client.send(b"x")
@@ -106,7 +107,7 @@ def test_bodies_beyond_the_bound_in_memory_are_kept_in_files(serve):
     server.request("POST", "/count", body=bytes(400_000))
     before = procs.private_bytes(worker)
     with unfinished(server, 40, 400_000) as clients:
-        assert unnamed_files(worker, "/tmp") >= 38
+        assert unnamed_files(worker, tempfile.gettempdir()) >= 38
         held = procs.private_bytes(worker) - before
         assert held < (1 << 20) + 40 * (36 << 10) + (2 << 20), f"{held} bytes"
         for client in clients:
