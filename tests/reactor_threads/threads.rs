@@ -27,11 +27,12 @@ fn requests_are_handled_at_the_same_time() {
 fn one_thread_does_as_long_as_nobody_blocks() {
     let server = Server::start();
     let mut client = server.connect();
-    let first = client.get("/thread").text().to_owned();
-    assert_eq!(first, "gthread-0-0");
+    assert_eq!(client.get("/thread").text(), "gthread-0-0");
     // A busy machine may hold the leader up for longer than it may stay away; then another one leads.
-    let same = (0..1000).filter(|_| client.get("/thread").text() == first).count();
-    assert!(same > 500, "{same} of 1000");
+    eventually("one thread answers many requests in a row", || {
+        let first = client.get("/thread").text().to_owned();
+        (0..200).all(|_| client.get("/thread").text() == first)
+    });
 }
 
 #[test]
