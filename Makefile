@@ -13,7 +13,7 @@ VENVS := target/venv
 TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6'
 RUN_REQUIREMENTS := flask
 
-FUZZ_TARGETS ?= head chunked proxy connection ws
+FUZZ_TARGETS ?= head chunked proxy connection reactor ws
 FUZZ_SECONDS ?= 60
 FUZZ_DIR := target/fuzz
 FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')

@@ -56,6 +56,7 @@ fn main() -> io::Result<()> {
     let bodies = streams.iter().filter_map(|stream| chunked_body(stream));
     write(&seeds.join("head"), streams.iter().map(Vec::as_slice))?;
     write(&seeds.join("connection"), streams.iter().map(Vec::as_slice))?;
+    write(&seeds.join("reactor"), streams.iter().map(Vec::as_slice).chain(FRONT))?;
     write(&seeds.join("chunked"), bodies)?;
     write(&seeds.join("proxy"), FRONT.into_iter())?;
     write(&seeds.join("ws"), FRAMES.into_iter())

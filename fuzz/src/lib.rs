@@ -5,6 +5,7 @@ mod body;
 #[path = "../../tests/http_messages/connection.rs"]
 mod driver;
 mod front;
+mod reactor;
 mod request;
 mod ws;
 
@@ -12,6 +13,7 @@ use gunicorn::http::Limits;
 
 pub use body::chunked;
 pub use front::proxy;
+pub use reactor::reactor;
 pub use request::head;
 pub use ws::ws;
 

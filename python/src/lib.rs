@@ -20,9 +20,9 @@ use pyo3::prelude::*;
 #[used]
 static BUILT_FOR: &str = concat!("gunicorn-rs extension for Python ", env!("GUNICORN_RS_PYTHON"), ";");
 
-/// The extension module. No object here is used without a lock of its own, but the objects behind `start_response` and its
-/// like are used again by their count of references, which a Python without a global lock does not keep exactly: it is
-/// told to keep its lock.
+/// The extension module. No object here is used without a lock of its own, but the objects behind `start_response` and
+/// its like are used again by their count of references, which a Python without a global lock does not keep exactly: it
+/// is told to keep its lock.
 #[pymodule(gil_used = true)]
 mod _core {
     use pyo3::prelude::*;

@@ -127,6 +127,8 @@ impl Acceptor {
         self.doors.iter_mut().filter(|door| door.is_ready).for_each(|door| door.debt = Debt::Backlog);
         self.pass_on();
         self.doors.clear();
+        // It is for those who can accept.
+        self.baton = None;
     }
 
     /// The poll has seen a connection at a listener.
@@ -359,6 +361,21 @@ mod tests {
         drop(first);
         second.take_baton();
         assert!(second.is_ready());
+    }
+
+    #[test]
+    fn a_worker_that_has_closed_takes_nothing_from_its_siblings() {
+        let (mut first, mut second, _clients) = siblings();
+        let mut poll = Poll::new().unwrap();
+        first.close();
+        first.watch(&poll, 1, |number| number).unwrap();
+        second.take_baton();
+        second.pass_on();
+        let mut events = mio::Events::with_capacity(1);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(events.is_empty());
+        first.take_baton();
+        assert!(eventfd::take(second.baton.as_ref().unwrap()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const MEMORY_BYTES: usize = 512 * 1024;
 /// Most room that is made before anything has arrived, and that is not charged, in bytes.
 const INITIAL_BYTES: usize = 16 * 1024;
 
-/// A request body that has arrived whole.
+/// A request body that has arrived whole, or what has arrived of one that is streamed.
 #[derive(Debug)]
 pub enum RequestBody {
     /// In memory; empty when there is none.

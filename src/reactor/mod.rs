@@ -1,7 +1,7 @@
 //! The readiness loop of one worker: listeners, connections and timers on one poll.
 //!
 //! [`Reactor::turn`] waits (or, with no time to wait, only looks), then accepts, reads, parses, writes and gives up
-//! whatever is due; [`Reactor::next_exchange`] hands out requests that have arrived whole; [`Reactor::complete`] takes
+//! whatever is due; [`Reactor::next_exchange`] hands out requests that can be answered; [`Reactor::complete`] takes
 //! them back. Its poll descriptor is itself pollable, so a foreign event loop can watch it and call `turn`
 //! when it fires, or when [`Reactor::next_deadline`] has come. It knows no application and no worker kind.
 //!
@@ -108,6 +108,8 @@ pub struct Reactor {
     timers: Timers,
     idle: Idle,
     acceptor: Acceptor,
+    /// New connections are left to the siblings.
+    stands_back: bool,
     signals: Option<WakePipe>,
     parent: Option<WakePipe>,
     shared: Shared,
@@ -135,6 +137,7 @@ impl Reactor {
             timers: Timers::default(),
             idle: Idle::default(),
             acceptor: Acceptor::new(listeners)?,
+            stands_back: false,
             signals: None,
             parent: None,
             shared: Shared {
@@ -205,7 +208,7 @@ impl Reactor {
     /// # Errors
     /// As `turn`.
     pub fn tend(&mut self) -> io::Result<()> {
-        self.acceptor.unwatch(&self.poll)?;
+        self.stand_back()?;
         self.work(Some(Duration::ZERO)).map(drop)
     }
 
@@ -226,8 +229,15 @@ impl Reactor {
     /// Those of epoll_wait(2), which mean a bug or a system out of memory.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
         self.accept_overdue();
+        self.stands_back = false;
         self.gate()?;
         self.work(self.wait_time(timeout))
+    }
+
+    /// Leaves new connections to the siblings until the next `turn`.
+    fn stand_back(&mut self) -> io::Result<()> {
+        self.stands_back = true;
+        self.acceptor.unwatch(&self.poll)
     }
 
     /// Waits, and handles what has happened.
@@ -251,7 +261,7 @@ impl Reactor {
         }
     }
 
-    /// The next request that has arrived whole, accepting connections if need be. `None`: nothing without another turn,
+    /// The next request that can be answered, accepting connections if need be. `None`: nothing without another turn,
     /// which is due now and then even if there are more.
     pub fn next_exchange(&mut self) -> Option<Box<Exchange>> {
         while self.exchanges > 0 {
@@ -285,7 +295,7 @@ impl Reactor {
     /// Accepts nothing from now on: the listeners are closed, in this process.
     pub fn stop_accepting(&mut self) {
         // Closing would do, were the sockets not shared with other processes, for which the poll keeps watching them.
-        if let Err(error) = self.acceptor.unwatch(&self.poll) {
+        if let Err(error) = self.stand_back() {
             log::warning!("Cannot stop watching the listeners: {error}");
         }
         // A connection wakes one worker only (`EPOLLEXCLUSIVE`): the one that this worker was woken for is its to
@@ -480,7 +490,7 @@ impl Reactor {
 
     /// Watches the listeners or not: a poll that is woken for a connection which cannot be accepted would spin.
     fn gate(&mut self) -> io::Result<()> {
-        if self.is_closed() || !self.acceptor.may_resume(self.shared.now) {
+        if self.stands_back || self.is_closed() || !self.acceptor.may_resume(self.shared.now) {
             self.acceptor.unwatch(&self.poll)
         } else {
             self.acceptor.watch(&self.poll, BATON, |number| LISTENERS - number)

@@ -105,6 +105,14 @@ def echo(environ, start_response):
     return reply(start_response, environ["wsgi.input"].read())
 
 
+@route("/slow-echo")
+def slow_echo(environ, start_response):
+    """The body, after up to 5 ms, as it says."""
+    body = environ["wsgi.input"].read()
+    time.sleep(sum(body) % 6 / 1000)
+    return reply(start_response, body)
+
+
 @route("/count")
 def count(environ, start_response):
     """The size and a checksum of the body, read in blocks."""
@@ -189,6 +197,14 @@ def stream(environ, start_response):
     yield b""
     yield b"two\n"
     yield b"three\n"
+
+
+@route("/endless")
+def endless(environ, start_response):
+    """Parts until the client goes."""
+    start_response("200 OK", list(TEXT))
+    while True:
+        yield b"more\n"
 
 
 @route("/gated")

@@ -21,6 +21,13 @@ def stat(pid):
     return {"state": state, "ppid": int(ppid)}
 
 
+def cpu_seconds(pid):
+    """Time that `pid` has used of a CPU, all its threads together."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def children(pid):
     """Pids of the living children of `pid`, in ascending order."""
     return sorted(p for p in everyone() if (s := stat(p)) and s["ppid"] == pid and s["state"] not in "ZX")

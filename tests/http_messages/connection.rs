@@ -88,17 +88,14 @@ impl Connection {
             self.reading = Some((decoder, message, body));
             return Ok(false);
         }
-        let Event::Message { mut line, fields } = message else { unreachable!("only messages have bodies") };
-        if !body.is_empty() {
-            line.push_str(&format!(" \"{}\"", show(&body)));
-        }
-        self.events.push(Event::Message { line, fields });
+        self.events.push(with_body(message, &body));
         self.ended = !self.head.keep_alive;
         Ok(true)
     }
 }
 
-fn describe(head: Head<'_>) -> Event {
+/// The message of this head, without its body.
+pub(crate) fn describe(head: Head<'_>) -> Event {
     let version = if head.version() == Version::Http10 { "1.0" } else { "1.1" };
     let keep_alive = if head.parsed.keep_alive { "keep-alive" } else { "close" };
     let expect = if head.parsed.expect_continue { " 100-continue" } else { "" };
@@ -106,6 +103,15 @@ fn describe(head: Head<'_>) -> Event {
         line: format!("{} {} {version} {keep_alive}{expect}", show(head.method()), show(head.target())),
         fields: head.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
     }
+}
+
+/// The message with its body.
+pub(crate) fn with_body(message: Event, body: &[u8]) -> Event {
+    let Event::Message { mut line, fields } = message else { unreachable!("only messages have bodies") };
+    if !body.is_empty() {
+        line.push_str(&format!(" \"{}\"", show(body)));
+    }
+    Event::Message { line, fields }
 }
 
 /// Bytes as the tables write them.

@@ -4,26 +4,21 @@ each on a connection of its own, are answered within a second; afterwards the at
 import resource
 import socket
 import struct
-import time
 from contextlib import ExitStack
 from itertools import cycle, islice
 from zlib import crc32
 
 import pytest
 
-from harness import OURS, Crowd, Server, eventually, render
-from harness.procs import descriptors, private_bytes
+from harness import KINDS, OURS, WORKER, Crowd, Server, eventually, render
+from harness.patrol import HELLO, Patrol
 
-KINDS = ["sync"]
-"""The worker kinds that the attacks are made on."""
+pytestmark = pytest.mark.skipif(WORKER != "sync", reason="these name the kind themselves")
+
 WORKERS = 2
 FILES = 4096
 """Descriptors that the clients may need."""
-ANSWER_SECONDS = 1.0
-"""Longest that a normal client waits."""
 
-SLACK_BYTES = 4 << 20
-"""What a worker may grow by whatever happens."""
 HEAD_BYTES = 20 << 10
 """What it may hold for a client that has sent no more than a head, good or bad;"""
 BODY_BYTES = 640 << 10
@@ -31,57 +26,10 @@ BODY_BYTES = 640 << 10
 RESPONSE_BYTES = 1280 << 10
 """for one that reads a response."""
 
-HELLO = b"Hello, World!\n"
 LARGE = 20 << 20
 """Size of a response that no buffer of the kernel holds (tcp(7): `tcp_wmem`, `tcp_rmem`)."""
 BLOCK = bytes(range(256))
 CLOSE = {"Connection": "close"}
-
-
-class Patrol:
-    """The normal clients of a server under attack."""
-
-    def __init__(self, server):
-        self.server = server
-        self.address = server.address()
-        self.workers = server.workers()
-        self.waited()
-        self.descriptors = self._descriptors()
-        self.most_bytes = max(self._memory()) + SLACK_BYTES
-
-    def expect(self, attackers, each_bytes):
-        """Lets a worker hold so many bytes of its own for each of so many attackers."""
-        self.most_bytes += attackers * each_bytes
-
-    def request(self):
-        """One normal request; what its client and the workers feel of the attack is within bounds."""
-        waited, held = self.waited(), self._memory()
-        assert waited < ANSWER_SECONDS, f"a normal client has waited {waited:.1f} s"
-        assert max(held) < self.most_bytes, f"workers hold {held} bytes, at most {self.most_bytes} are good"
-
-    def until_done(self, crowd, timeout):
-        """Normal requests until all of a crowd are done."""
-        deadline = time.monotonic() + timeout
-        while not crowd.is_done(timeout=0.05):
-            self.request()
-            assert time.monotonic() < deadline, f"not done within {timeout} s"
-
-    def waited(self):
-        """How many seconds a normal request takes on a connection of its own."""
-        began = time.monotonic()
-        response = self.server.get("/", address=self.address)
-        assert (response.status, response.body) == (200, HELLO)
-        return time.monotonic() - began
-
-    def is_calm(self):
-        """Whether the workers have closed all connections of the attack."""
-        return self._descriptors() <= self.descriptors
-
-    def _memory(self):
-        return [private_bytes(pid) for pid in self.workers]
-
-    def _descriptors(self):
-        return sum(descriptors(pid) for pid in self.workers)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,5 +1,6 @@
 """The gthread kind: threads that are there when they are needed, and what one of them does to the others."""
 
+import os
 import re
 import resource
 import signal
@@ -118,6 +119,7 @@ def test_request_that_takes_too_long_has_its_worker_replaced(threads):
     gate = server.path("gate")
     hung, other = waiting(server, server.path("never"), 1)[0], waiting(server, gate, 1)[0]
     server.wait_log(rf"REQUEST TIMEOUT \(pid:{worker}\) in GET /wait\?gate=\S+never\S* for 1\.\d s")
+    server.wait_log(r"GET /wait\?gate=\S+never\S* \(pid:\d+\) is, after 1\.\d s, in")
     server.wait_log(r'File ".*probe\.py", line \d+, in wait')
     eventually(lambda: server.log().count("probe loaded") == 2, what="its successor serves")
     assert server.get("/").status == 200
@@ -125,6 +127,36 @@ def test_request_that_takes_too_long_has_its_worker_replaced(threads):
     assert other.response().body == b"waited\n"
     eventually(lambda: not procs.alive(worker), what="it ends, in the end")
     assert hung.ended() == b""
+
+
+def test_request_that_holds_the_interpreter_for_too_long_is_told_at_once(threads):
+    source = (
+        "import ctypes\n"
+        "def app(environ, start_response):\n"
+        "    ctypes.PyDLL(None).sleep(600)\n"
+    )
+    server = threads("--request-timeout", 1, "--timeout", 0, source=source)
+    [worker] = server.workers()
+    with server.connect() as client:
+        client.send(render("GET", "/holds"))
+        server.wait_log(rf"REQUEST TIMEOUT \(pid:{worker}\) in GET /holds for 1\.\d s, replacing the worker")
+    os.kill(worker, signal.SIGKILL)
+
+
+def test_worker_without_a_master_waits_in_peace(threads):
+    """What is in flight goes on, and nothing else does."""
+    server = threads("--graceful-timeout", 60)
+    [worker] = server.workers()
+    gate = server.path("gate")
+    [client] = waiting(server, gate, 1)
+    server.signal(signal.SIGKILL)
+    server.wait_log("Parent changed")
+    before, began = procs.cpu_seconds(worker), time.monotonic()
+    eventually(lambda: time.monotonic() - began > 1)
+    assert procs.cpu_seconds(worker) - before < 0.5
+    gate.touch()
+    assert client.response().body == b"waited\n"
+    eventually(lambda: not procs.alive(worker), what="it ends")
 
 
 def test_exit_in_a_request_ends_the_request(threads):
@@ -161,7 +193,8 @@ def test_client_that_vanishes_frees_its_thread(threads):
     server = threads()
     for _ in range(8):
         with server.connect() as client:
-            client.send(render("GET", "/stream"))
+            client.send(render("GET", "/endless"))
+            assert client.head().status == 200
     clients = waiting(server, server.path("gate"), 3)
     assert server.get("/").status == 200
     server.path("gate").touch()
@@ -270,7 +303,7 @@ def test_clients_and_signals_at_random(threads):
                     for _ in range(5):
                         turn += 1
                         tokens = [f"{number}-{turn}-{n}".encode() for n in range(3)]
-                        connection.send(b"".join(render("POST", "/echo", body=token) for token in tokens))
+                        connection.send(b"".join(render("POST", "/slow-echo", body=token) for token in tokens))
                         for token in tokens:
                             answer = connection.response()
                             answered.append(number)
@@ -281,7 +314,11 @@ def test_clients_and_signals_at_random(threads):
                         if answer.get("connection") == "close":
                             break
                     else:
-                        connection.send(render("GET", "/large?size=300000")[: 20 + number])
+                        # It goes in the middle of a request, or of a response.
+                        request = render("GET", "/large?size=3000000")
+                        connection.send(request[: 20 + number] if number % 2 else request)
+                        if number % 2 == 0:
+                            connection.head()
             except (OSError, ConnectionError) as error:
                 failures.append(error)
 

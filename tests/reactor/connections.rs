@@ -255,9 +255,11 @@ fn a_table_full_of_connections_at_work_makes_newcomers_wait() {
     let mut busy = [server.connect(), server.connect()];
     for client in &mut busy {
         client.get("/");
-        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab");
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+        // So it is known to be at work, and not only its request to be on the way, when the next one comes.
+        assert!(client.until(b"\r\n\r\n").starts_with("HTTP/1.1 100 "));
+        client.send("ab");
     }
-    // So the bodies have arrived in part when the next one comes.
     let mut third = server.connect();
     third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     third.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();

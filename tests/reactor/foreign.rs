@@ -45,8 +45,7 @@ pub(super) fn connect(address: SocketAddr) -> Client {
 
 /// Turns without waiting until there is a request, as a foreign loop does.
 pub(super) fn next(reactor: &mut Reactor) -> Box<Exchange> {
-    let mut poll = Poll::new().unwrap();
-    poll.registry().register(&mut SourceFd(&reactor.as_raw_fd()), Token(0), Interest::READABLE).unwrap();
+    let mut poll = watched(reactor);
     loop {
         reactor.turn(Some(Duration::ZERO)).unwrap();
         if let Some(exchange) = reactor.next_exchange() {
@@ -54,6 +53,13 @@ pub(super) fn next(reactor: &mut Reactor) -> Box<Exchange> {
         }
         poll.poll(&mut Events::with_capacity(1), Some(LIMIT)).unwrap();
     }
+}
+
+/// A loop that watches the reactor's poll.
+fn watched(reactor: &Reactor) -> Poll {
+    let poll = Poll::new().unwrap();
+    poll.registry().register(&mut SourceFd(&reactor.as_raw_fd()), Token(0), Interest::READABLE).unwrap();
+    poll
 }
 
 fn answer(reactor: &mut Reactor, mut exchange: Box<Exchange>, body: &[u8]) {
@@ -95,6 +101,35 @@ fn what_arrives_while_an_exchange_is_out_is_not_lost() {
     answer(&mut reactor, second, b"two");
     assert_eq!(client.response().text(), "one");
     assert_eq!(client.response().text(), "two");
+}
+
+#[test]
+fn the_gate_opens_when_somebody_may_give_way() {
+    let keepalive = Some(LIMIT);
+    let (mut reactor, address) = listening(ReactorConfig { keepalive, max_connections: 1, ..ReactorConfig::default() });
+    let mut kept = connect(address);
+    kept.send(REQUEST);
+    let exchange = next(&mut reactor);
+    // The table is full, and nobody can give way: a newcomer must not wake the poll, turn after turn.
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    let mut newcomer = connect(address);
+    newcomer.send(REQUEST);
+    assert!(!is_readable(&reactor, Duration::from_millis(50)));
+    answer(&mut reactor, exchange, b"kept");
+    assert_eq!(kept.response().text(), "kept");
+    // No turn in between: who watches the poll from outside must hear of the newcomer.
+    assert!(is_readable(&reactor, LIMIT));
+    let exchange = next(&mut reactor);
+    answer(&mut reactor, exchange, b"new");
+    assert_eq!(newcomer.response().text(), "new");
+    assert_eq!(kept.rest(), b"");
+}
+
+/// Whether the poll becomes readable within this time.
+fn is_readable(reactor: &Reactor, timeout: Duration) -> bool {
+    let mut events = Events::with_capacity(1);
+    watched(reactor).poll(&mut events, Some(timeout)).unwrap();
+    !events.is_empty()
 }
 
 #[test]

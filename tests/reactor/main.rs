@@ -7,6 +7,7 @@ const THREADS: Option<usize> = None;
 
 mod body;
 mod connections;
+mod flusher;
 mod foreign;
 mod server;
 mod slow;

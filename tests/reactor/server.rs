@@ -131,6 +131,12 @@ impl TestApp {
                 std::thread::sleep(Duration::from_millis(pause));
                 respond(exchange, (pause != 1).then_some(token.len() as u64), &[token.as_bytes()])
             }
+            "/pause" => {
+                let pause = target.split_once('?').and_then(|(_, micros)| micros.parse().ok());
+                std::thread::sleep(Duration::from_micros(pause.unwrap_or(0)));
+                respond(exchange, Some(2), &[b"ok"])
+            }
+            "/panic" => panic!("as the test wants it"),
             _ => respond(exchange, Some(5), &[b"hello"]),
         }
     }
@@ -190,6 +196,8 @@ pub(crate) struct Plan {
     pub(crate) graceful_timeout: Duration,
     pub(crate) resignation: Option<Resignation>,
     pub(crate) baton: Option<OwnedFd>,
+    /// Threads; `None`: of the kind without.
+    pub(crate) threads: Option<usize>,
     /// Of the kind with threads: time that a request may take, and threads that do not come back at the end.
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) stuck: usize,
@@ -204,6 +212,7 @@ impl Default for Plan {
             graceful_timeout: LIMIT,
             resignation: None,
             baton: None,
+            threads: crate::THREADS,
             request_timeout: None,
             stuck: 0,
         }
@@ -294,7 +303,7 @@ impl Server {
                 access_log: None,
             };
             let app = TestApp { slot, meeting: barrier };
-            if let Some(threads) = crate::THREADS {
+            if let Some(threads) = plan.threads {
                 let request_timeout = plan.request_timeout;
                 let team = Team { threads, request_timeout, slot: 0, signals, parent: orphaned };
                 let ended = gthread::run(Arc::new(app), reactor, context, team);

@@ -13,6 +13,8 @@ mod connections;
 mod server;
 #[path = "../reactor/slow.rs"]
 mod slow;
+#[path = "../reactor/spool.rs"]
+mod spool;
 #[path = "../reactor/stop.rs"]
 mod stop;
 mod threads;

@@ -41,7 +41,11 @@ impl Input {
 
     fn line<'py>(&self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         self.with(|body| {
-            let is_enough = |bytes: &[u8]| bytes.len() as u64 >= size || memchr::memchr(b'\n', bytes).is_some();
+            let mut searched = 0;
+            let is_enough = |bytes: &[u8]| {
+                let new = bytes.get(std::mem::replace(&mut searched, bytes.len())..).unwrap_or_default();
+                bytes.len() as u64 >= size || memchr::memchr(b'\n', new).is_some()
+            };
             body.fill(py, self.response.get(), is_enough)?;
             body.read_line(py, size)
         })
@@ -141,7 +145,7 @@ impl Body {
     }
 
     /// Waits for the client until there `is_enough` of an open body, or the whole rest of it.
-    fn fill(&mut self, py: Python<'_>, response: &Response, is_enough: impl Fn(&[u8]) -> bool) -> PyResult<()> {
+    fn fill(&mut self, py: Python<'_>, response: &Response, mut is_enough: impl FnMut(&[u8]) -> bool) -> PyResult<()> {
         let Self::Memory { bytes, at, is_open } = self else { return Ok(()) };
         while *is_open && !is_enough(bytes.get(*at..).unwrap_or_default()) {
             let more = response.read_body(py)?;

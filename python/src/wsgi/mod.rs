@@ -196,8 +196,9 @@ fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
         report::gone(py);
         return sending.exchange.abort();
     }
-    // What failed because the client has not sent what it announced is its failure.
-    if let Some(fault) = sending.exchange.body_error().filter(|_| error.is_instance_of::<PyOSError>(py)).cloned() {
+    // What failed because the client has not sent what it announced is its failure, if this is what failed.
+    let is_told = |fault: &str| error.is_instance_of::<PyOSError>(py) && error.value(py).to_string() == fault;
+    if let Some(fault) = sending.exchange.body_error().filter(|fault| is_told(&fault.to_string())).cloned() {
         report::refusal(py, sending.exchange.peer(), &fault.to_string());
         return sending.exchange.refuse(fault.status(), "");
     }

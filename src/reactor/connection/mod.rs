@@ -75,7 +75,7 @@ enum Phase {
     Head,
     /// Reading a body.
     Body,
-    /// The request is whole.
+    /// The request can be answered: it is whole, or its body is to be streamed.
     Ready,
     /// Sending what the application or an error left in the queue.
     Draining(After),

@@ -168,8 +168,9 @@ Each worker draws its own number from 0 to this, so that the workers are not all
         reload: Reload::RespawnWorkers,
         doc: "Seconds after which a silent worker is replaced.
 
-It is killed. A sync worker is silent while the application handles a request; an idle worker is never late. With 0 no
-worker is killed.",
+It is killed. A sync worker is silent while the application handles a request; one with threads only while nobody can
+have its interpreter, so that a request may take longer there (see `request_timeout`). An idle worker is never late.
+With 0 no worker is killed.",
     },
     Setting {
         name: "graceful_timeout",

@@ -13,9 +13,9 @@ use std::time::Duration;
 use mio::Waker;
 
 use super::desk::{Desk, Next};
-use super::{PATIENCE, Team};
+use super::{BROKEN, PATIENCE, Team};
 use crate::app::App;
-use crate::log;
+use crate::log::{self, Complaint};
 use crate::reactor::{Exchange, Reactor};
 use crate::scoreboard::Lane;
 use crate::sys::{clock, eventfd, fd, thread};
@@ -26,6 +26,9 @@ use crate::worker::{AccessLog, WorkerContext};
 /// Stack of a thread, in bytes: what the main thread has, for which Python's limit of recursion is made. Only what is
 /// used of it takes memory.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long no other thread is started after one could not be.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A request that a thread has taken, and when.
 type Taken = (Box<Exchange>, Time);
@@ -40,6 +43,9 @@ struct Bench {
     resting: usize,
     /// Of the resting ones, so many are to get up.
     called: usize,
+    /// When a thread could not be started.
+    failed_at: Option<Time>,
+    complaint: Complaint,
 }
 
 /// What is known of one thread.
@@ -129,15 +135,18 @@ impl Crew {
             self.call.notify_one();
             return Ok(true);
         }
-        let number = bench.started;
-        if number == self.seats.len() {
+        let (number, now) = (bench.started, clock::now());
+        if number == self.seats.len() || bench.failed_at.is_some_and(|failed| now - failed < PAUSE) {
             return Ok(false);
         }
         match self.start(number) {
             Ok(()) => bench.started += 1,
             Err(error) if number == 0 => return Err(error),
             Err(error) => {
-                log::error!("Cannot start another thread: {error}");
+                bench.failed_at = Some(now);
+                if bench.complaint.is_due(now) {
+                    log::error!("Cannot start another thread: {error}");
+                }
                 return Ok(false);
             }
         }
@@ -149,10 +158,9 @@ impl Crew {
         let life = {
             let name = name.clone();
             move || {
+                let _leaving = Leaving(&crew);
                 crew.seats[number].thread.store(thread::current(), Relaxed);
                 crew.app.enter_thread(&name, &mut || crew.work(&crew.seats[number]));
-                lock(&crew.bench).ended += 1;
-                crew.leaving.notify_all();
             }
         };
         std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(life).map(drop)
@@ -175,14 +183,12 @@ impl Crew {
 
     /// Waits until there is a request, at the desk if that is free, else resting. `None`: the worker ends.
     fn lead(self: &Arc<Self>, seat: &Seat) -> Option<Taken> {
-        loop {
-            if let Some(desk) = self.desk() {
+        while self.exit_code().is_none() {
+            if let Some(desk) = self.desk().or_else(|| self.rest()) {
                 return self.stand_at(desk, seat);
             }
-            if !self.rest() {
-                return None;
-            }
         }
+        None
     }
 
     fn stand_at(self: &Arc<Self>, mut desk: MutexGuard<'_, Desk>, seat: &Seat) -> Option<Taken> {
@@ -251,17 +257,28 @@ impl Crew {
         }
     }
 
-    /// Waits to be called; `false`: the worker ends.
-    fn rest(&self) -> bool {
+    /// Waits to be called, or for the end of the worker.
+    ///
+    /// Whoever was at the desk a moment ago, the keeper perhaps, may have found nobody to call. So the desk is tried
+    /// once more when this thread counts as resting: either it is free, or whoever has it sees who rests as it leaves.
+    fn rest(&self) -> Option<MutexGuard<'_, Desk>> {
         let mut bench = lock(&self.bench);
         bench.resting += 1;
-        while bench.called == 0 && self.exit_code().is_none() {
+        let desk = self.desk();
+        while desk.is_none() && bench.called == 0 && self.exit_code().is_none() {
             bench = self.call.wait(bench).unwrap_or_else(PoisonError::into_inner);
         }
         bench.resting -= 1;
-        let is_called = bench.called > 0;
-        bench.called = bench.called.saturating_sub(1);
-        is_called
+        if desk.is_none() {
+            bench.called = bench.called.saturating_sub(1);
+        }
+        desk
+    }
+
+    /// Whether a thread rests that nobody has called.
+    pub(super) fn is_anybody_resting(&self) -> bool {
+        let bench = lock(&self.bench);
+        bench.resting > bench.called
     }
 
     /// The desk, if nobody has it.
@@ -365,13 +382,28 @@ impl Crew {
     }
 }
 
+/// Counts a thread as ended, however it ends.
+struct Leaving<'c>(&'c Crew);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.bench).ended += 1;
+        self.0.leaving.notify_all();
+        if std::thread::panicking() {
+            // What it held is in no state to go on with.
+            log::critical!("A thread has panicked: the worker ends");
+            self.0.end(BROKEN);
+        }
+    }
+}
+
 impl fmt::Debug for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Crew").field("bench", &self.bench).finish_non_exhaustive()
     }
 }
 
-/// A lock that is held for moments only, and never while anything can panic.
+/// A lock that is held for moments only, over what is whole between any two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

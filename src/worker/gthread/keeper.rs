@@ -32,7 +32,8 @@ pub(super) struct Keeper {
     control: &'static Control,
     slot: &'static SlotCells,
     signals: File,
-    parent: File,
+    /// Until it is closed: from then on it would be readable for ever.
+    parent: Option<File>,
     /// When to show next that the worker lives.
     beat_at: Time,
     /// When whatever is still in flight is given up.
@@ -77,7 +78,7 @@ impl Keeper {
             control,
             slot,
             signals: team.signals.into(),
-            parent: team.parent.into(),
+            parent: Some(team.parent.into()),
             beat_at: clock::now(),
             stop_at: None,
             seen: (Time::default(), 0),
@@ -118,18 +119,22 @@ impl Keeper {
     /// Sleeps until there is something to do, and has the handlers of signals run that have come.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.next_look().map(|time| time - clock::now());
-        let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.parent.as_fd(), self.crew.keeper().as_fd()];
+        let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.crew.keeper().as_fd()];
         fds.extend(self.tends.then(|| self.crew.reactor().as_fd()));
+        fds.extend(self.parent.as_ref().map(File::as_fd));
         let ready = poll::readable(&fds, timeout)?;
-        let is_ready = |number| ready.get(number).copied().unwrap_or(false);
-        if is_ready(2) {
+        let [signal, call, ..] = ready[..] else { return Ok(()) };
+        if call {
             eventfd::take(self.crew.keeper());
         }
-        if is_ready(1) && self.control.stopping() == Stop::No && is_closed(&mut self.parent) {
-            log::info!("Parent changed, shutting down: <Worker {}>", std::process::id());
-            self.control.stop(Stop::Graceful);
+        if ready.last() == Some(&true) && self.parent.as_mut().is_some_and(is_closed) {
+            self.parent = None;
+            if self.control.stopping() == Stop::No {
+                log::info!("Parent changed, shutting down: <Worker {}>", std::process::id());
+                self.control.stop(Stop::Graceful);
+            }
         }
-        if is_ready(0) {
+        if signal {
             is_closed(&mut self.signals);
             self.run_handlers();
             // It may be an order for who leads, too.
@@ -197,13 +202,17 @@ impl Keeper {
                 continue;
             };
             *late = Some(since);
-            let stack = self.crew.app.stack(seat.thread.load(Relaxed));
-            // It may have ended while its stack was asked for.
-            let Some(in_flight) = seat.lane.in_flight().filter(|in_flight| in_flight.since == since) else { continue };
-            let (pid, request) = (std::process::id(), in_flight.request.escape_ascii());
-            let took = (now - since).as_secs_f64();
-            log::error!("REQUEST TIMEOUT (pid:{pid}) in {request} for {took:.1} s, replacing the worker\n{stack}");
+            let in_flight = || seat.lane.in_flight().filter(|in_flight| in_flight.since == since);
+            let Some(request) = in_flight().map(|in_flight| in_flight.request) else { continue };
+            let (pid, request, took) = (std::process::id(), request.escape_ascii(), (now - since).as_secs_f64());
+            log::error!("REQUEST TIMEOUT (pid:{pid}) in {request} for {took:.1} s, replacing the worker");
             self.crew.give_up();
+            // The request may hold the interpreter: then this waits, and the stack is where it lets go.
+            let stack = self.crew.app.stack(seat.thread.load(Relaxed));
+            if in_flight().is_some() {
+                let took = (clock::now() - since).as_secs_f64();
+                log::error!("{request} (pid:{pid}) is, after {took:.1} s, in\n{stack}");
+            }
         }
     }
 
@@ -212,6 +221,8 @@ impl Keeper {
         let Some(mut desk) = self.crew.desk() else { return self.leave_it_to_the_leader() };
         desk.take_back(self.crew.basket());
         let left_at = self.crew.left_at();
+        // Somebody has been back: whoever that was may be so again.
+        self.tends &= self.seen.0 == left_at;
         self.seen = (left_at, 0);
         if now - left_at < PATIENCE && !self.tends {
             return self.crew.set_watched(true);
@@ -248,6 +259,10 @@ impl Keeper {
         let tended = desk.tend(self.crew.take_wish());
         self.tend_at = desk.next_timer();
         drop(desk);
+        // Who came back meanwhile found the desk taken, and its call for the leader may have ended in here.
+        if self.crew.is_anybody_resting() {
+            self.crew.set_watched(true);
+        }
         if let Err(code) = tended {
             self.crew.end(code);
         }
