@@ -112,9 +112,9 @@ def test_sendfile_of_a_config_file(serve, value):
 
 @pytest.mark.parametrize("place", ["flag", "file"])
 def test_settings_that_are_not_there_yet(serve, place):
-    server = serve("--check-config", *(["--statsd-prefix", 2] if place == "flag" else []))
+    server = serve("--check-config", *(["--dirty-workers", 2] if place == "flag" else []))
     if place == "file":
-        server.write("gunicorn.conf.py", "statsd_prefix = 2\n")
+        server.write("gunicorn.conf.py", "dirty_workers = 2\n")
     refused = documented(server.kind, "settings-to-come", gunicorn=False, ours=True)
     assert server.run() == (1 if refused and place == "flag" else 0)
     assert ("not supported yet" in server.log()) == refused
