@@ -1,5 +1,6 @@
 """What all process-level tests stand on: a server process, a client, and waiting for conditions."""
 
+from .background import Background
 from .crowd import Crowd
 from .documented import documented
 from .http import Connection, Response, chunks, render
@@ -8,6 +9,6 @@ from .server import APPS, GUNICORN, OURS, ROOT, WORKER, Server
 from .wait import eventually
 
 __all__ = [
-    "APPS", "GUNICORN", "OURS", "ROOT", "WORKER", "Connection", "Crowd", "Response", "Server",
+    "APPS", "GUNICORN", "OURS", "ROOT", "WORKER", "Background", "Connection", "Crowd", "Response", "Server",
     "chunks", "documented", "eventually", "render",
 ]

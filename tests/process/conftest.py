@@ -1,10 +1,9 @@
 """Checks of what gunicorn-rs alone promises; `kind` is gunicorn-rs, as by default."""
 
-import threading
 
 import pytest
 
-from harness import APPS
+from harness import APPS, Background
 
 
 @pytest.fixture
@@ -24,26 +23,17 @@ def own_app():
     return source
 
 
-class Hammer:
+class Hammer(Background):
     """A client that makes one request after the other until it is told to stop, and keeps what went wrong."""
 
     def __init__(self, server):
+        super().__init__()
         self.server = server
         self.address = server.address()
         self.bodies = []
         self.failures = []
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._run)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join()
-
-    def _run(self):
+    def run(self):
         while not self.ending.is_set():
             try:
                 response = self.server.get("/", address=self.address)

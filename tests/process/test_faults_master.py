@@ -148,4 +148,4 @@ def test_end_with_a_stopped_zygote(serve):
     server.signal(signal.SIGTTIN)
     server.wait_log("Handling signal: ttin")
     assert server.stop() == 0
-    assert not alive(zygote)
+    eventually(lambda: not alive(zygote), what="it is gone")

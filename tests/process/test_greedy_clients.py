@@ -3,13 +3,12 @@ on a connection of its own, are answered within a second by the one worker that 
 
 import os
 import socket
-import threading
 import time
 from contextlib import ExitStack
 
 import pytest
 
-from harness import KINDS, OURS, WORKER, Server, eventually, procs, render
+from harness import KINDS, OURS, WORKER, Background, Server, eventually, procs, render
 from harness.patrol import HELLO, Patrol
 
 pytestmark = pytest.mark.skipif(WORKER != "sync", reason="these name the kind themselves")
@@ -45,26 +44,21 @@ def attack():
         yield stack
 
 
-class Greedy:
+class Greedy(Background):
     """A client on a thread of its own, which runs `work(connection, ending)`; `ending` is set when it is to stop."""
 
     def __init__(self, server, work):
+        super().__init__()
         self.connection = server.connect()
-        self.ending = threading.Event()
+        self.work = work
         self.result = None
-        self.thread = threading.Thread(target=self._run, args=(work,))
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join()
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
         self.connection.close()
 
-    def _run(self, work):
-        self.result = work(self.connection, self.ending)
+    def run(self):
+        self.result = self.work(self.connection, self.ending)
 
     def is_done(self, timeout=0.0):
         """Waits up to `timeout` seconds until the client is done; returns whether it is."""

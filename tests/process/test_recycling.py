@@ -2,39 +2,29 @@
 
 import re
 import signal
-import threading
 from contextlib import ExitStack
 
 import pytest
 
-from harness import eventually
+from harness import Background, eventually
 
 KEEP_ALIVE = ("--workers", 2, "--keep-alive", 5)
 RECYCLE = ("--max-requests", 20, "--max-requests-jitter", 5)
 CLIENTS = 4
 
 
-class Keeper:
+class Keeper(Background):
     """A client that keeps its connection as long as the server lets it, and opens another when a response says so."""
 
     def __init__(self, server):
+        super().__init__()
         self.server = server
         self.address = server.address()
         self.connections = 0
         self.bodies = []
         self.failures = []
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._run)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join()
-
-    def _run(self):
+    def run(self):
         while not self.ending.is_set():
             try:
                 with self.server.connect(self.address) as connection:
