@@ -130,7 +130,7 @@ class Runner:
             if task.done():
                 return True
         else:
-            task = asyncio.Task(coroutine, loop=self.loop)
+            task = asyncio.Task(coroutine, loop=self.loop, context=self.context.copy())
         self.tasks[cycle] = task
         return False
 

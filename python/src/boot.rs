@@ -129,12 +129,11 @@ fn follow_master(settings: &Settings, master: i32) -> io::Result<()> {
 
 fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
     let (wake, signalled) = fd::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
-    signals::install_for_worker(py, signalled.as_raw_fd())
+    signals::install_for_worker(py, signalled)
         .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
     sys::signals::unblock().map_err(|error| failed("unblock its signals", &error.to_string()))?;
     // The interpreter's signal handler writes to it for as long as the process lives, which it must always be able to.
     std::mem::forget(fd::duplicate(wake.as_raw_fd()).map_err(|error| failed("keep a pipe", &error.to_string()))?);
-    std::mem::forget(signalled);
     Ok(wake)
 }
 

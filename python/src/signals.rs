@@ -3,16 +3,31 @@
 //! They are installed through Python's own `signal` module, as gunicorn does: an application that sets its
 //! own handlers replaces ours, and what the interpreter expects of its signals stays true.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
+use gunicorn::sys::fd;
 use gunicorn::sys::signals::{self, GROUP, INT, QUIT, TERM, USR1};
 use gunicorn::worker::control::{Control, Stop};
 
 /// What this worker has been told.
 pub(crate) static CONTROL: Control = Control::new();
+
+/// The end of a pipe, written to when a signal has arrived. Kept as long as the process lives: the interpreter's signal
+/// handler writes to it too.
+static WAKE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Ends the wait of whoever watches the pipe. The interpreter's own handler has done so, unless an event loop has put its
+/// own descriptor in the place of ours: uvloop does for as long as it runs, asyncio once a signal is added to it.
+fn wake() {
+    if let Some(pipe) = WAKE.get() {
+        // A pipe that is full will end the wait as well.
+        let _ = fd::write(pipe, b"\0");
+    }
+}
 
 #[pyfunction]
 fn do_nothing(_signal: i32, _frame: &Bound<'_, PyAny>) {}
@@ -20,13 +35,16 @@ fn do_nothing(_signal: i32, _frame: &Bound<'_, PyAny>) {}
 #[pyfunction]
 fn stop_gracefully(_signal: i32, _frame: &Bound<'_, PyAny>) {
     CONTROL.stop(Stop::Graceful);
+    wake();
 }
 
 #[pyfunction]
 fn stop_quickly(_signal: i32, _frame: &Bound<'_, PyAny>) -> PyResult<()> {
     // Once is enough, and INT to the process group is often followed by the master's QUIT: a second exception would
     // hit the interpreter while it ends.
-    match CONTROL.stop(Stop::Quick) {
+    let is_news = CONTROL.stop(Stop::Quick);
+    wake();
+    match is_news {
         true => Err(PySystemExit::new_err(0)),
         false => Ok(()),
     }
@@ -35,6 +53,7 @@ fn stop_quickly(_signal: i32, _frame: &Bound<'_, PyAny>) -> PyResult<()> {
 #[pyfunction]
 fn reopen_logs(_signal: i32, _frame: &Bound<'_, PyAny>) {
     CONTROL.reopen_logs();
+    wake();
 }
 
 /// Makes this process deaf to what the master acts on. A handler that does nothing, unlike `SIG_IGN`, is
@@ -49,7 +68,7 @@ pub(crate) fn disregard(py: Python<'_>) -> PyResult<()> {
 
 /// The signals of a worker; each also writes a byte to `wake`, which ends a wait. It stays deaf to the rest, as the
 /// zygote was.
-pub(crate) fn install_for_worker(py: Python<'_>, wake: RawFd) -> PyResult<()> {
+pub(crate) fn install_for_worker(py: Python<'_>, wake: OwnedFd) -> PyResult<()> {
     let module = py.import("signal")?;
     install(&module, TERM, wrap_pyfunction!(stop_gracefully, py)?.as_any())?;
     install(&module, INT, wrap_pyfunction!(stop_quickly, py)?.as_any())?;
@@ -61,7 +80,7 @@ pub(crate) fn install_for_worker(py: Python<'_>, wake: RawFd) -> PyResult<()> {
     }
     let options = pyo3::types::PyDict::new(py);
     options.set_item("warn_on_full_buffer", false)?;
-    module.call_method("set_wakeup_fd", (wake,), Some(&options)).map(drop)
+    module.call_method("set_wakeup_fd", (WAKE.get_or_init(|| wake).as_raw_fd(),), Some(&options)).map(drop)
 }
 
 fn install(module: &Bound<'_, PyModule>, number: i32, handler: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness import APPS, Background
+from harness import APPS, WORKER, Background
 
 
 @pytest.fixture
@@ -54,3 +54,18 @@ def hammer():
 def apps():
     """The directory of the test applications."""
     return APPS
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def asgi(request, serve):
+    """`asgi("--timeout", 1)` is a started server of the asgi kind on either loop; `start=False` leaves it unstarted."""
+    if WORKER != "sync":
+        pytest.skip("these name the kind themselves")
+
+    def make(*args, workers=1, start=True, app="asgi_probe:app", **options):
+        kind = ("--worker-class", "asgi", "--asgi-loop", request.param, "--workers", workers)
+        server = serve(*kind, *args, app=app, **options)
+        return server.start(workers=workers) if start else server
+
+    make.loop = request.param
+    return make

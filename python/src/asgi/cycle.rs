@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gunicorn::reactor::{Attention, Exchange, RequestBody, ResponseError};
 use gunicorn::sys::clock;
 use gunicorn::time::Time;
-use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyConnectionResetError, PyIsADirectoryError, PyOSError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -116,7 +116,7 @@ impl Cycle {
         }
         self.go_on_receiving(py)?;
         self.go_on_sending(py)?;
-        if attention.hung_up { self.note_gone(py) } else { Ok(false) }
+        if attention.hung_up { self.note_end(py) } else { Ok(false) }
     }
 
     /// A body that pauses, or a reader that takes nothing, has had its time.
@@ -130,7 +130,7 @@ impl Cycle {
                 // It is an error by definition.
                 let _ = exchange.lose();
             }
-            self.note_gone(py)?;
+            self.note_lost(py)?;
         } else if is_receiving {
             if let Some(exchange) = &mut self.lock().exchange {
                 exchange.give_up_body();
@@ -161,32 +161,43 @@ impl Cycle {
             _ => return Ok(()),
         };
         match flushed {
-            Ok(false) => Ok(()),
+            Ok(false) => {
+                self.await_reader();
+                Ok(())
+            }
             Ok(true) => {
                 let waiting = self.lock().sending.take();
                 self.clear_deadline();
                 waiting.map_or(Ok(()), |future| resolve(future.bind(py), py.None().bind(py)))
             }
-            Err(_) => self.note_gone(py).map(drop),
+            Err(_) => self.note_lost(py).map(drop),
         }
     }
 
-    /// The client has gone: whoever waits is told. Whether that is news of a request that goes on.
-    fn note_gone(&self, py: Python<'_>) -> PyResult<bool> {
-        let (receiving, sending, is_news) = {
+    /// The client sends no more: whoever listens is told that it has gone. Whether that is news of a request that goes
+    /// on. It may still read (RFC 9293, section 3.6), which only a write can tell.
+    fn note_end(&self, py: Python<'_>) -> PyResult<bool> {
+        let (receiving, is_news) = {
             let mut inner = self.lock();
             let is_news = !std::mem::replace(&mut inner.is_gone, true) && inner.exchange.is_some();
-            (inner.receiving.take(), inner.sending.take(), is_news)
+            (inner.receiving.take(), is_news)
         };
         if let Some(future) = receiving {
             resolve(future.bind(py), message::disconnect(py)?.as_any())?;
         }
+        Ok(is_news)
+    }
+
+    /// Nothing can be sent to the client: whoever waits is told.
+    fn note_lost(&self, py: Python<'_>) -> PyResult<()> {
+        self.note_end(py)?;
+        let sending = self.lock().sending.take();
         if let Some(future) = sending
             && !future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?
         {
             future.bind(py).call_method1(intern!(py, "set_exception"), (gone().into_value(py),))?;
         }
-        Ok(is_news)
+        Ok(())
     }
 
     /// What `receive` is to give now; `None`: it has to wait.
@@ -246,19 +257,27 @@ impl Cycle {
         }
     }
 
+    /// Gives the client its time to take something.
+    fn await_reader(&self) {
+        if let Some(exchange) = &self.lock().exchange {
+            let engine = self.engine.get();
+            engine.set_deadline(exchange.place(), Some(clock::now() + engine.write_timeout()));
+        }
+    }
+
     /// Waits for the client to take what is here.
     fn drain(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let future = self.future(py)?;
         let mut inner = self.lock();
         if let Some(exchange) = &mut inner.exchange {
-            let engine = self.engine.get();
-            engine.attend(exchange);
-            engine.set_deadline(exchange.place(), Some(clock::now() + engine.write_timeout()));
+            self.engine.get().attend(exchange);
         }
         inner.sending = Some(future.clone_ref(py));
         drop(inner);
+        self.await_reader();
         // It may have been taken before the poll was asked.
         self.go_on_sending(py)?;
+        self.engine.get().schedule(py)?;
         Ok(future)
     }
 
@@ -305,7 +324,11 @@ impl Cycle {
             return Err(PyValueError::new_err(format!("the path of {kind} must be absolute: {}", path.display())));
         }
         let file = py.detach(|| File::open(&path))?;
-        let length = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(PyIsADirectoryError::new_err(format!("{kind} cannot send a directory: {}", path.display())));
+        }
+        let length = metadata.len();
         self.step(kind, |inner, exchange| {
             inner.open(exchange, Some(length))?;
             exchange.send_file(file, 0, length)?;
@@ -358,9 +381,6 @@ impl Cycle {
         step: impl FnOnce(&mut Inner, &mut Exchange) -> Result<Outcome, ResponseError>,
     ) -> PyResult<Outcome> {
         let mut inner = self.lock();
-        if inner.is_gone {
-            return Err(gone());
-        }
         let Some(mut exchange) = inner.exchange.take() else {
             return Err(message::unexpected(kind, "the response is complete"));
         };
@@ -403,7 +423,7 @@ enum Next {
 
 impl Inner {
     fn next_of_body(&mut self) -> Next {
-        let Some(exchange) = self.exchange.as_mut().filter(|_| !self.is_gone) else { return Next::Disconnect };
+        let Some(exchange) = self.exchange.as_mut() else { return Next::Disconnect };
         match std::mem::replace(&mut self.incoming, Incoming::Read) {
             Incoming::Fresh(body) => {
                 let more = exchange.is_body_open();
@@ -429,6 +449,8 @@ impl Inner {
                     Next::Refuse(error.status())
                 }
             },
+            // A body that has arrived is given although its sender has gone.
+            Incoming::Read if self.is_gone => Next::Disconnect,
             Incoming::Read => Next::Wait,
         }
     }
@@ -468,6 +490,7 @@ impl Cycle {
         }
         // It may have come before the poll was asked.
         self.go_on_receiving(py)?;
+        self.engine.get().schedule(py)?;
         Ok(future)
     }
 

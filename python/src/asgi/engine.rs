@@ -183,7 +183,7 @@ impl Engine {
     }
 
     /// Sees to it that the loop calls `turn` in time.
-    fn schedule(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn schedule(&self, py: Python<'_>) -> PyResult<()> {
         let now = clock::recently();
         let due = {
             let mut state = self.state();

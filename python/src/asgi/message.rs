@@ -4,7 +4,7 @@ use gunicorn::http::reason_phrase;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyString};
+use pyo3::types::{PyAnyMethods, PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 
 use crate::wsgi::Head;
 
@@ -53,8 +53,13 @@ pub(super) fn body<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBy
         None => Ok(PyBytes::new(py, b"")),
         Some(body) => match body.cast_into::<PyBytes>() {
             Ok(bytes) => Ok(bytes),
-            // bytearray and memoryview, which other servers take too.
-            Err(other) => Ok(py.get_type::<PyBytes>().call1((other.into_inner(),))?.cast_into()?),
+            // bytearray and memoryview, which other servers take too. Of a number `bytes` would make so many zeros.
+            Err(other) => match other.into_inner() {
+                body if body.is_instance_of::<PyByteArray>() || body.is_instance_of::<PyMemoryView>() => {
+                    Ok(py.get_type::<PyBytes>().call1((body,))?.cast_into()?)
+                }
+                body => Err(PyTypeError::new_err(format!("the body of a response is bytes, not {}", body.get_type()))),
+            },
         },
     }
 }

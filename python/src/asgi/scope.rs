@@ -66,6 +66,12 @@ impl Scopes {
         let Some((_, templates)) = self.listeners.get(position) else { return Ok(PyDict::new(py)) };
         let is_websocket = subprotocols.is_some();
         let scope = if is_websocket { &templates.websocket } else { &templates.http }.bind(py).copy()?;
+        // What is in the template belongs to all requests.
+        for name in [intern!(py, "asgi"), intern!(py, "extensions")] {
+            if let Some(shared) = scope.get_item(name)? {
+                scope.set_item(name, shared.cast::<PyDict>()?.copy()?)?;
+            }
+        }
         let head = exchange.head();
         if !is_websocket && head.method() != b"GET" {
             scope.set_item(intern!(py, "method"), text(py, head.method()))?;
