@@ -46,16 +46,25 @@ pub(super) fn flag(message: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> Py
 /// The body of a message; empty when it is not there.
 ///
 /// # Errors
-/// `TypeError`: it is not made of bytes.
+/// As [`bytes`].
 pub(super) fn body<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let py = message.py();
-    match entry(message, intern!(py, "body"))? {
-        None => Ok(PyBytes::new(py, b"")),
-        Some(body) => match body.cast_into::<PyBytes>() {
-            Ok(bytes) => Ok(bytes),
-            // bytearray and memoryview, which other servers take too.
-            Err(other) => Ok(py.get_type::<PyBytes>().call1((other.into_inner(),))?.cast_into()?),
-        },
+    Ok(bytes(message, intern!(py, "body"))?.unwrap_or_else(|| PyBytes::new(py, b"")))
+}
+
+/// An entry that is made of bytes, if it is there.
+///
+/// # Errors
+/// `TypeError`: it is not.
+pub(super) fn bytes<'py>(
+    message: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let Some(found) = entry(message, name)? else { return Ok(None) };
+    match found.cast_into::<PyBytes>() {
+        Ok(bytes) => Ok(Some(bytes)),
+        // bytearray and memoryview, which other servers take too.
+        Err(other) => Ok(Some(message.py().get_type::<PyBytes>().call1((other.into_inner(),))?.cast_into()?)),
     }
 }
 
