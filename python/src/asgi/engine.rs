@@ -181,7 +181,10 @@ impl Engine {
         let now = clock::recently();
         let due = {
             let mut state = self.state();
-            let deadline = [state.reactor.next_deadline(), state.end].into_iter().flatten().min();
+            // Whoever was the last client of a worker that stops, the loop is to hear of it.
+            let is_done = state.is_stopping && state.exit_code.is_none() && state.reactor.is_empty();
+            let deadline =
+                [state.reactor.next_deadline(), state.end, is_done.then_some(now)].into_iter().flatten().min();
             let Some(deadline) = deadline.filter(|due| state.timer.is_none_or(|timer| *due < timer)) else {
                 return Ok(());
             };
