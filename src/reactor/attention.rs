@@ -31,8 +31,13 @@ impl Reactor {
     /// # Errors
     /// Those of epoll_ctl(2).
     pub fn attend(&mut self, exchange: &mut Exchange) -> io::Result<()> {
-        self.attends = true;
+        self.note_attendance();
         exchange.connection.watch_all(self.poll.registry(), Token(exchange.place))
+    }
+
+    /// From now on somebody wants to be told.
+    pub(super) fn note_attendance(&mut self) {
+        self.attends = true;
     }
 
     /// Sets or clears the time by which [`Self::take_attention`] is to tell of the exchange in any case.

@@ -26,6 +26,7 @@ mod queue;
 mod response;
 mod streaming;
 mod timers;
+mod upgraded;
 mod wake;
 mod work;
 
@@ -51,6 +52,7 @@ use idle::{Idle, Rank};
 pub use input::MAX_BYTES as LONGEST_HEAD;
 pub use streaming::BodyError;
 use timers::Timers;
+pub use upgraded::{Arrived, Upgraded};
 use wake::WakePipe;
 use work::WorkPool;
 
@@ -279,17 +281,8 @@ impl Reactor {
     /// neither finished nor aborted is cut.
     #[expect(clippy::boxed_local, reason = "it was handed out boxed")]
     pub fn complete(&mut self, exchange: Box<Exchange>) {
-        let Exchange { place, mut connection, work, .. } = *exchange;
-        let Some(slot) = self.places.get_mut(place) else { return };
-        if let Place::Out(readiness) = slot {
-            connection.readiness.merge(*readiness);
-        }
-        self.shared.now = clock::now();
-        connection.output.settle();
-        connection.check_in(work, &mut self.shared);
-        let next = connection.advance(&mut self.shared);
-        *slot = Place::Here(connection);
-        self.settle(place, next);
+        let Exchange { place, connection, work, .. } = *exchange;
+        self.take_back(place, connection, |connection, shared| connection.check_in(work, shared));
     }
 
     /// Accepts nothing from now on: the listeners are closed, in this process.

@@ -167,7 +167,7 @@ pub fn finish(control: &Control, slot: &SlotCells, time: Duration) {
 
 /// A random number from 0 to `most`. The keys of the hasher come from the kernel's random numbers, but may have been
 /// inherited by a fork: so the process id is hashed.
-fn random_up_to(most: u64) -> u64 {
+pub fn random_up_to(most: u64) -> u64 {
     let random = RandomState::new().hash_one((std::process::id(), clock::now()));
     match most.checked_add(1) {
         Some(choices) => random % choices,

@@ -395,6 +395,46 @@ impl Cycle {
         })
     }
 
+    /// Does what a message of the type `name` says; an application that refuses a WebSocket calls it by another one,
+    /// `kind`.
+    pub(super) fn send_as(
+        &self,
+        py: Python<'_>,
+        message: &Bound<'_, PyAny>,
+        kind: &Bound<'_, PyString>,
+        name: &str,
+    ) -> PyResult<Py<PyAny>> {
+        let outcome = match name {
+            "http.response.body" => {
+                if self.lock().stage == Stage::Waiting {
+                    return Err(message::unexpected(kind, "http.response.start has to come first"));
+                }
+                if self.lock().stage == Stage::Trailers {
+                    return Err(message::unexpected(kind, "the body is complete"));
+                }
+                self.send_body(py, message, kind)?
+            }
+            "http.response.start" => self.start(py, message, kind)?,
+            "http.response.pathsend" => {
+                if !matches!(self.lock().stage, Stage::Given { .. }) {
+                    return Err(message::unexpected(kind, "it follows http.response.start"));
+                }
+                self.send_path(message, kind)?
+            }
+            "http.response.trailers" => self.send_trailers(message, kind)?,
+            "http.response.early_hint" => self.send_hint(message, kind)?,
+            _ => return Err(message::unexpected(kind, "a response has none of this type")),
+        };
+        match outcome {
+            Outcome::Now => Ok(self.engine.get().nothing(py)),
+            Outcome::Drain => self.drain(py),
+            Outcome::Complete => {
+                self.complete(py)?;
+                Ok(self.engine.get().nothing(py))
+            }
+        }
+    }
+
     /// The application is through: what it left undone is done for it.
     fn conclude(&self, py: Python<'_>) -> PyResult<()> {
         let (mut exchange, is_gone) = {
@@ -496,40 +536,11 @@ impl Cycle {
 
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let kind = message::kind(message)?;
-        let name = kind.to_str()?;
-        let outcome = match name {
-            "http.response.body" => {
-                if self.lock().stage == Stage::Waiting {
-                    return Err(message::unexpected(&kind, "http.response.start has to come first"));
-                }
-                if self.lock().stage == Stage::Trailers {
-                    return Err(message::unexpected(&kind, "the body is complete"));
-                }
-                self.send_body(py, message, &kind)?
-            }
-            "http.response.start" => self.start(py, message, &kind)?,
-            "http.response.pathsend" => {
-                if !matches!(self.lock().stage, Stage::Given { .. }) {
-                    return Err(message::unexpected(&kind, "it follows http.response.start"));
-                }
-                self.send_path(message, &kind)?
-            }
-            "http.response.trailers" => self.send_trailers(message, &kind)?,
-            "http.response.early_hint" => self.send_hint(message, &kind)?,
-            _ => return Err(message::unexpected(&kind, "a response has none of this type")),
-        };
-        match outcome {
-            Outcome::Now => Ok(self.engine.get().nothing(py)),
-            Outcome::Drain => self.drain(py),
-            Outcome::Complete => {
-                self.complete(py)?;
-                Ok(self.engine.get().nothing(py))
-            }
-        }
+        self.send_as(py, message, &kind, kind.to_str()?)
     }
 
     /// The application has returned.
-    fn end(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn end(&self, py: Python<'_>) -> PyResult<()> {
         let complaint = {
             let inner = self.lock();
             match (&inner.exchange, inner.is_gone, inner.stage) {
@@ -545,7 +556,7 @@ impl Cycle {
     }
 
     /// The application has raised.
-    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let (is_gone, request) = {
             let inner = self.lock();
             let request = inner.exchange.as_ref().map(|exchange| {
@@ -574,7 +585,7 @@ fn bytes_of(body: RequestBody) -> Vec<u8> {
     }
 }
 
-fn gone() -> PyErr {
+pub(super) fn gone() -> PyErr {
     PyConnectionResetError::new_err("the client has gone")
 }
 

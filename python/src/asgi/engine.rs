@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gunicorn::http::ws;
 use gunicorn::log;
-use gunicorn::reactor::{Attention, Exchange, Reactor};
+use gunicorn::reactor::{Exchange, Reactor};
 use gunicorn::scoreboard::{LANES, SlotCells};
 use gunicorn::sys::clock;
 use gunicorn::time::Time;
@@ -15,9 +16,10 @@ use gunicorn::worker::{AccessLog, BROKEN};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
 
 use super::awaitable::Ready;
-use super::cycle::Cycle;
+use super::clients::Client;
 use super::scope::Scopes;
 use crate::zygote;
 
@@ -25,8 +27,8 @@ use crate::zygote;
 const TURNS: u32 = 4;
 
 /// What is used for moments only, and never while Python code runs.
-struct State {
-    reactor: Reactor,
+pub(super) struct State {
+    pub(super) reactor: Reactor,
     lifecycle: Lifecycle<'static>,
     /// Lanes of the scoreboard that no request has.
     lanes: Vec<usize>,
@@ -57,6 +59,9 @@ pub(super) struct Terms {
     pub(super) graceful_timeout: Duration,
     pub(super) write_timeout: Duration,
     pub(super) disconnect_grace: Duration,
+    pub(super) websocket: ws::Options,
+    /// `None`: messages are not compressed.
+    pub(super) deflate: Option<ws::DeflateOptions>,
     pub(super) access_log: Option<Box<dyn AccessLog>>,
 }
 
@@ -64,14 +69,16 @@ pub(super) struct Terms {
 #[pyclass(frozen, name = "Engine", module = "gunicorn_rs")]
 pub(super) struct Engine {
     state: Mutex<State>,
-    terms: Terms,
-    scopes: Scopes,
+    pub(super) terms: Terms,
+    pub(super) scopes: Scopes,
     calls: PyOnceLock<Calls>,
     nothing: Py<PyAny>,
-    /// Cycles that are told of, by the places of their exchanges.
-    attended: Mutex<HashMap<usize, Py<Cycle>>>,
+    /// Clients that are told of, by the places of their connections.
+    pub(super) attended: Mutex<HashMap<usize, Client>>,
     /// Those whose application has been started in this turn.
-    fresh: Mutex<Vec<Py<Cycle>>>,
+    pub(super) fresh: Mutex<Vec<Client>>,
+    /// What WebSockets read into.
+    pub(super) buffer: Mutex<Vec<u8>>,
 }
 
 impl Engine {
@@ -99,6 +106,7 @@ impl Engine {
             nothing: Py::new(py, Ready::nothing())?.into_any(),
             attended: Mutex::default(),
             fresh: Mutex::default(),
+            buffer: Mutex::default(),
         })
     }
 
@@ -125,7 +133,7 @@ impl Engine {
         Ok(())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -162,24 +170,10 @@ impl Engine {
 
     /// Takes an exchange back, which may let the next request of its connection in.
     pub(super) fn complete(&self, py: Python<'_>, exchange: Box<Exchange>, began: Time, lane: Option<usize>) {
-        if let Some(log) = &self.terms.access_log {
-            log.log(&exchange, clock::now() - began);
-        }
         let place = exchange.place();
-        let sent = exchange.sent().1;
-        {
-            let mut state = self.state();
-            if let Some(lane) = lane {
-                self.terms.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(sent));
-                state.lanes.push(lane);
-            }
-            state.reactor.complete(exchange);
-        }
-        let cycle = self.attended.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
-        drop(cycle);
-        if let Err(error) = self.schedule(py) {
-            log::error!("{}", zygote::traceback(py, &error).trim_end());
-        }
+        self.note_end(&exchange, clock::now() - began, lane);
+        self.state().reactor.complete(exchange);
+        self.forget(py, place);
     }
 
     /// Sees to it that the loop calls `turn` in time.
@@ -187,7 +181,10 @@ impl Engine {
         let now = clock::recently();
         let due = {
             let mut state = self.state();
-            let deadline = [state.reactor.next_deadline(), state.end].into_iter().flatten().min();
+            // Whoever was the last client of a worker that stops, the loop is to hear of it.
+            let is_done = state.is_stopping && state.exit_code.is_none() && state.reactor.is_empty();
+            let deadline =
+                [state.reactor.next_deadline(), state.end, is_done.then_some(now)].into_iter().flatten().min();
             let Some(deadline) = deadline.filter(|due| state.timer.is_none_or(|timer| *due < timer)) else {
                 return Ok(());
             };
@@ -241,43 +238,59 @@ impl Engine {
         Ok(state.exit_code.is_none() && state.reactor.next_deadline().is_some_and(|due| due <= clock::recently()))
     }
 
-    /// The application is started on a request.
-    fn begin(slf: &Bound<'_, Self>, exchange: Box<Exchange>, lane: Option<usize>) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
-        let began = clock::now();
-        if let Some(lane) = lane.and_then(|lane| this.terms.slot.lane(lane)) {
+    /// The scoreboard shows a request.
+    pub(super) fn note_beginning(&self, exchange: &Exchange, began: Time, lane: Option<usize>) {
+        if let Some(lane) = lane.and_then(|lane| self.terms.slot.lane(lane)) {
             let head = exchange.head();
             lane.begin_request(began, head.method(), head.target());
         }
-        let scope = this.scopes.make(py, &exchange, None)?;
-        let cycle = Bound::new(py, Cycle::new(exchange, slf.clone().unbind(), began, lane))?;
-        let (receive, send) = (cycle.getattr(intern!(py, "receive"))?, cycle.getattr(intern!(py, "send"))?);
-        let is_through = this.calls(py)?.start.bind(py).call1((&cycle, scope, receive, send))?.is_truthy()?;
-        if !is_through {
-            this.fresh.lock().unwrap_or_else(PoisonError::into_inner).push(cycle.unbind());
-        }
-        Ok(())
     }
 
-    fn tell(&self, py: Python<'_>, news: Attention) -> PyResult<()> {
-        let cycle = {
-            let attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
-            attended.get(&news.place).map(|cycle| cycle.clone_ref(py))
-        };
-        let Some(cycle) = cycle else { return Ok(()) };
-        if cycle.get().notice(py, news)? {
-            let calls = self.calls(py)?;
-            let grace = self.terms.disconnect_grace.as_secs_f64();
-            calls.call_later.call1(py, (grace, &calls.cancel, cycle))?;
+    /// The response is complete, or as complete as it gets: the logs and the scoreboard are told.
+    pub(super) fn note_end(&self, exchange: &Exchange, took: Duration, lane: Option<usize>) {
+        if let Some(log) = &self.terms.access_log {
+            log.log(exchange, took);
         }
-        Ok(())
+        if let Some(lane) = lane {
+            self.terms.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(exchange.sent().1));
+            self.state().lanes.push(lane);
+        }
+    }
+
+    /// Starts the application; whether it is through already.
+    pub(super) fn start(&self, client: &Bound<'_, PyAny>, scope: Bound<'_, PyDict>) -> PyResult<bool> {
+        let py = client.py();
+        let (receive, send) = (client.getattr(intern!(py, "receive"))?, client.getattr(intern!(py, "send"))?);
+        self.calls(py)?.start.bind(py).call1((client, scope, receive, send))?.is_truthy()
+    }
+
+    /// Has the client watched when its application has taken its first step.
+    pub(super) fn remember(&self, client: Client) {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+    }
+
+    /// What was at this place is over.
+    pub(super) fn forget(&self, py: Python<'_>, place: usize) {
+        let client = self.attended.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        drop(client);
+        if let Err(error) = self.schedule(py) {
+            log::error!("{}", zygote::traceback(py, &error).trim_end());
+        }
+    }
+
+    /// Cancels the application of a client that has gone, after its grace.
+    pub(super) fn cancel_later(&self, client: &Bound<'_, PyAny>) -> PyResult<()> {
+        let calls = self.calls(client.py())?;
+        let grace = self.terms.disconnect_grace.as_secs_f64();
+        calls.call_later.call1(client.py(), (grace, &calls.cancel, client)).map(drop)
     }
 
     /// Follows what the worker has been told.
     fn follow_course(&self, py: Python<'_>) -> PyResult<()> {
-        let code = {
+        let (code, begins_to_stop) = {
             let mut state = self.state();
-            if self.terms.control.stopping() == Stop::Graceful && !state.is_stopping {
+            let begins_to_stop = self.terms.control.stopping() == Stop::Graceful && !state.is_stopping;
+            if begins_to_stop {
                 state.is_stopping = true;
                 state.end = Some(clock::now() + self.terms.graceful_timeout);
             }
@@ -285,8 +298,11 @@ impl Engine {
             if let Course::Exit(code) = lifecycle.course(reactor) {
                 state.exit_code.get_or_insert(code);
             }
-            state.exit_code
+            (state.exit_code, begins_to_stop)
         };
+        if begins_to_stop {
+            self.say_farewell(py)?;
+        }
         if code.is_some() {
             self.calls(py)?.stop.call0(py)?;
         }
@@ -308,6 +324,11 @@ impl Engine {
     /// Tells the operator of something that the application has done wrong.
     pub(super) fn complain(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.calls(py)?.log.bind(py).call_method1("error", ("ASGI: %s", what)).map(drop)
+    }
+
+    /// Whether the worker has begun to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state().is_stopping
     }
 
     /// The exit code, once the loop has been stopped.
@@ -352,13 +373,8 @@ impl Engine {
     }
 
     /// The applications that were started have taken their first step: the clients of those that go on are watched.
-    fn settle(&self) {
-        let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
-        for cycle in fresh {
-            if let Some(place) = cycle.get().attend() {
-                self.attended.lock().unwrap_or_else(PoisonError::into_inner).insert(place, cycle);
-            }
-        }
+    fn settle(&self, py: Python<'_>) -> PyResult<()> {
+        self.watch_fresh(py)
     }
 
     /// Shows that the loop runs, and has itself called again.

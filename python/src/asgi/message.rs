@@ -46,20 +46,30 @@ pub(super) fn flag(message: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> Py
 /// The body of a message; empty when it is not there.
 ///
 /// # Errors
-/// `TypeError`: it is not made of bytes.
+/// As [`bytes`].
 pub(super) fn body<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let py = message.py();
-    match entry(message, intern!(py, "body"))? {
-        None => Ok(PyBytes::new(py, b"")),
-        Some(body) => match body.cast_into::<PyBytes>() {
-            Ok(bytes) => Ok(bytes),
-            // bytearray and memoryview, which other servers take too. Of a number `bytes` would make so many zeros.
-            Err(other) => match other.into_inner() {
-                body if body.is_instance_of::<PyByteArray>() || body.is_instance_of::<PyMemoryView>() => {
-                    Ok(py.get_type::<PyBytes>().call1((body,))?.cast_into()?)
-                }
-                body => Err(PyTypeError::new_err(format!("the body of a response is bytes, not {}", body.get_type()))),
-            },
+    Ok(bytes(message, intern!(py, "body"))?.unwrap_or_else(|| PyBytes::new(py, b"")))
+}
+
+/// An entry that is made of bytes, if it is there.
+///
+/// # Errors
+/// `TypeError`: it is not.
+pub(super) fn bytes<'py>(
+    message: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let py = message.py();
+    let Some(found) = entry(message, name)? else { return Ok(None) };
+    match found.cast_into::<PyBytes>() {
+        Ok(bytes) => Ok(Some(bytes)),
+        // bytearray and memoryview, which other servers take too. Of a number `bytes` would make so many zeros.
+        Err(other) => match other.into_inner() {
+            found if found.is_instance_of::<PyByteArray>() || found.is_instance_of::<PyMemoryView>() => {
+                Ok(Some(py.get_type::<PyBytes>().call1((found,))?.cast_into()?))
+            }
+            found => Err(PyTypeError::new_err(format!("{name} is bytes, not {}", found.get_type()))),
         },
     }
 }

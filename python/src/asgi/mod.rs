@@ -18,10 +18,14 @@
 //! - A client that is slow makes `send` wait, so that no more than one message waits in memory.
 
 mod awaitable;
+mod clients;
 mod cycle;
 mod engine;
+mod live;
 mod message;
+mod receiving;
 mod run;
 mod scope;
+mod websocket;
 
 pub(crate) use run::{Asgi, is_async, run, set_up};

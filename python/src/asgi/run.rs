@@ -1,5 +1,8 @@
 //! What a worker of the asgi kind does: before it is ready, and then.
 
+use std::time::Duration;
+
+use gunicorn::http::ws;
 use gunicorn::net::Address;
 use gunicorn::reactor::Reactor;
 use gunicorn::settings::{AsgiLifespan, AsgiLoop, Settings};
@@ -13,6 +16,9 @@ use super::scope::Scopes;
 use crate::glue::ASGI;
 use crate::zygote;
 use gunicorn::log;
+
+/// How long the client of a WebSocket has to answer a Close, as in gunicorn.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An application that has started up, on its loop.
 pub(crate) struct Asgi {
@@ -89,6 +95,13 @@ fn try_run(
         graceful_timeout: context.graceful_timeout,
         write_timeout: settings.client_send_timeout,
         disconnect_grace: settings.asgi_disconnect_grace_period,
+        websocket: ws::Options {
+            max_message_size: settings.websocket_max_message_size,
+            ping_interval: settings.ws_ping_interval,
+            ping_timeout: settings.ws_ping_timeout,
+            close_timeout: CLOSE_TIMEOUT,
+        },
+        deflate: settings.ws_compression.then(ws::DeflateOptions::default),
         access_log: context.access_log,
     };
     let Asgi { app, event_loop, lifespan, log } = asgi;

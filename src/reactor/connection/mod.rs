@@ -91,6 +91,15 @@ enum After {
     Linger,
 }
 
+/// How a connection that carries no HTTP any more is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// What waits is sent, and the client has time to close its side.
+    Linger,
+    /// At once.
+    Close,
+}
+
 /// What a deadline is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
@@ -310,6 +319,25 @@ impl Connection {
         }
     }
 
+    /// It carries no HTTP any more, and is to be closed.
+    pub(super) fn end(&mut self, ending: Ending, now: Time) {
+        self.requests += 1;
+        self.pace = (now, 0);
+        self.waiting = Waiting::Nothing;
+        self.phase = Phase::Draining(match ending {
+            Ending::Linger => After::Linger,
+            Ending::Close => After::Close,
+        });
+        if ending == Ending::Close {
+            self.output.clear();
+        }
+    }
+
+    /// Bytes that went in or out since this was asked last.
+    pub(super) fn take_moved(&mut self) -> u64 {
+        std::mem::take(&mut self.moved)
+    }
+
     /// Whether the client has sent more than this request. Where the server ends the connection and the client does not
     /// expect it to, the socket is asked too: closing with unread input would be a reset.
     fn is_ahead(&mut self, work: &mut Work) -> bool {
@@ -427,7 +455,7 @@ impl Connection {
 }
 
 /// A client's address as gunicorn's messages show it.
-struct Ip<'a>(&'a Address);
+pub(super) struct Ip<'a>(pub(super) &'a Address);
 
 impl std::fmt::Display for Ip<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,0 +1,569 @@
+//! One WebSocket: the Python object behind `receive` and `send`.
+//!
+//! ```text
+//!            .-- accept: 101 -----------> Open -- closed, or the client has gone --.
+//!   Opening -+                                                                     +--> Over
+//!            |-- close, or the application's end: 403, 500 ------------------------'
+//!            '-- websocket.http.response.start --> Denying: a [`Cycle`] answers
+//! ```
+//!
+//! From `Open` on nothing of the request is kept. A message is read when the last one has been taken, and lies here
+//! until it is: whoever waits in `receive` is woken and takes it then, so that none is lost when a task is cancelled.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gunicorn::http::ResponseError;
+use gunicorn::http::ws::Handshake;
+use gunicorn::reactor::{Attention, Exchange, Upgraded};
+use gunicorn::sys::clock;
+use gunicorn::time::Time;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::cycle::{Cycle, gone};
+use super::engine::Engine;
+use super::live::{Failure, Live, Message, News};
+use super::message;
+use super::receiving::Receiving;
+use crate::wsgi::Head;
+
+/// Code that an application sees when the client has gone without a word (RFC 6455, section 7.1.5).
+const ABNORMAL: u16 = 1006;
+
+/// A handshake that the application has not answered.
+struct Opening {
+    exchange: Box<Exchange>,
+    handshake: Handshake,
+    began: Time,
+    lane: Option<usize>,
+}
+
+enum State {
+    Opening(Box<Opening>),
+    Denying(Py<Cycle>),
+    Open(Box<Live>),
+    Over,
+}
+
+struct Inner {
+    state: State,
+    /// `websocket.connect` was received.
+    is_connected: bool,
+    /// The message that the application has not taken.
+    waiting: Option<Py<PyAny>>,
+    /// How it has ended, as the application is told.
+    ended: Option<(u16, Box<str>)>,
+    /// The application has closed or refused it.
+    is_closed_by_us: bool,
+    /// The application has returned, or raised.
+    is_through: bool,
+    receiving: Vec<Py<PyAny>>,
+    sending: Vec<Py<PyAny>>,
+}
+
+/// What a change has to be followed by, once no lock is held.
+#[derive(Default)]
+struct Effects {
+    finished: Option<Upgraded>,
+    plan: Option<(usize, Time)>,
+    receivers: Vec<Py<PyAny>>,
+    senders: Vec<Py<PyAny>>,
+    /// The senders learn that the client has gone.
+    is_gone: bool,
+    /// An application that goes on all the same has its grace now.
+    is_news: bool,
+}
+
+/// The Python object.
+#[pyclass(frozen, name = "WebSocket", module = "gunicorn_rs")]
+pub(super) struct Socket {
+    inner: Mutex<Inner>,
+    engine: Py<Engine>,
+    /// Method and target, for the log.
+    request: Box<str>,
+}
+
+impl Socket {
+    pub(super) fn new(
+        exchange: Box<Exchange>,
+        handshake: Handshake,
+        engine: Py<Engine>,
+        began: Time,
+        lane: Option<usize>,
+    ) -> Self {
+        let head = exchange.head();
+        let request = format!("{} {}", head.method().escape_ascii(), head.target().escape_ascii()).into();
+        let inner = Inner {
+            state: State::Opening(Box::new(Opening { exchange, handshake, began, lane })),
+            is_connected: false,
+            waiting: None,
+            ended: None,
+            is_closed_by_us: false,
+            is_through: false,
+            receiving: Vec::new(),
+            sending: Vec::new(),
+        };
+        Self { inner: Mutex::new(inner), engine, request }
+    }
+
+    /// Held for moments, and never while Python code runs.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine.get()
+    }
+
+    /// Has the reactor tell of the client's socket, unless it is over.
+    pub(super) fn attend(&self) -> Option<usize> {
+        let mut inner = self.lock();
+        let engine = self.engine.get();
+        match &mut inner.state {
+            State::Opening(opening) => {
+                engine.attend(&mut opening.exchange);
+                Some(opening.exchange.place())
+            }
+            State::Open(live) => {
+                engine.attend_upgraded(live.upgraded());
+                Some(live.upgraded().place())
+            }
+            State::Denying(cycle) => cycle.get().attend(),
+            State::Over => None,
+        }
+    }
+
+    /// The reactor has told of it.
+    pub(super) fn notice(slf: &Bound<'_, Self>, attention: Attention) -> PyResult<()> {
+        let py = slf.py();
+        let denying = {
+            let mut inner = slf.get().lock();
+            match &mut inner.state {
+                State::Open(live) => {
+                    live.note(attention);
+                    None
+                }
+                State::Denying(cycle) => Some(cycle.clone_ref(py)),
+                State::Opening(_) if attention.hung_up => {
+                    let mut effects = Effects::default();
+                    inner.end((ABNORMAL, "".into()), &mut effects);
+                    drop(inner);
+                    return Self::perform(slf, effects);
+                }
+                State::Opening(_) | State::Over => return Ok(()),
+            }
+        };
+        match denying {
+            None => Self::drive(slf, attention.is_due),
+            Some(cycle) if cycle.get().notice(py, attention)? => slf.get().engine.get().cancel_later(slf.as_any()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The server goes: the client is told so at this time.
+    pub(super) fn say_farewell_at(slf: &Bound<'_, Self>, time: Time) -> PyResult<()> {
+        if let State::Open(live) = &mut slf.get().lock().state {
+            live.say_farewell_at(time);
+        }
+        Self::drive(slf, false)
+    }
+
+    /// Sends and reads what can be.
+    pub(super) fn drive(slf: &Bound<'_, Self>, is_due: bool) -> PyResult<()> {
+        let this = slf.get();
+        let mut effects = Effects::default();
+        this.engine.get().with_buffer(|buffer| {
+            this.lock().drive(slf.py(), clock::now(), buffer, is_due, &mut effects);
+        });
+        Self::perform(slf, effects)
+    }
+
+    fn perform(slf: &Bound<'_, Self>, effects: Effects) -> PyResult<()> {
+        let py = slf.py();
+        let engine = slf.get().engine.get();
+        if let Some(upgraded) = effects.finished {
+            engine.complete_upgraded(py, upgraded);
+        }
+        if let Some((place, due)) = effects.plan {
+            engine.plan(py, place, due)?;
+        }
+        for future in effects.receivers {
+            if !is_done(future.bind(py))? {
+                future.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+            }
+        }
+        for future in effects.senders {
+            match (is_done(future.bind(py))?, effects.is_gone) {
+                (true, _) => continue,
+                (_, true) => future.call_method1(py, intern!(py, "set_exception"), (gone().into_value(py),))?,
+                (_, false) => future.call_method1(py, intern!(py, "set_result"), (py.None(),))?,
+            };
+        }
+        if effects.is_news { engine.cancel_later(slf.as_any()) } else { Ok(()) }
+    }
+
+    /// What `receive` gives; `None`: it has to wait.
+    pub(super) fn take_message(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        let py = slf.py();
+        let (payload, ended) = {
+            let mut inner = slf.get().lock();
+            if !std::mem::replace(&mut inner.is_connected, true) {
+                drop(inner);
+                return message(py, "websocket.connect").map(|message| Some(message.into_any().unbind()));
+            }
+            let payload = inner.waiting.take();
+            let ended = inner.ended.clone().filter(|_| payload.is_none());
+            (payload, ended)
+        };
+        if let Some(payload) = payload {
+            let message = message(py, "websocket.receive")?;
+            let payload = payload.into_bound(py);
+            let key = if payload.is_instance_of::<PyString>() { intern!(py, "text") } else { intern!(py, "bytes") };
+            message.set_item(key, payload)?;
+            Self::drive(slf, false)?;
+            return Ok(Some(message.into_any().unbind()));
+        }
+        let Some((code, reason)) = ended else { return Ok(None) };
+        let message = message(py, "websocket.disconnect")?;
+        message.set_item(intern!(py, "code"), code)?;
+        message.set_item(intern!(py, "reason"), &*reason)?;
+        Ok(Some(message.into_any().unbind()))
+    }
+
+    /// Has this future resolved when there is something to take.
+    pub(super) fn wake_receiver(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = future.py();
+        let mut waiting = std::mem::take(&mut self.lock().receiving);
+        let mut kept = Vec::new();
+        for other in waiting.drain(..) {
+            if !is_done(other.bind(py))? {
+                kept.push(other);
+            }
+        }
+        kept.push(future.clone().unbind());
+        self.lock().receiving.append(&mut kept);
+        Ok(())
+    }
+
+    fn accept(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let subprotocol: Option<String> = match message::entry(message, intern!(py, "subprotocol"))? {
+            Some(name) => Some(name.extract()?),
+            None => None,
+        };
+        let mut head = Head::default();
+        head.set_fields(101, "", message::entry(message, intern!(py, "headers"))?.as_ref())?;
+        let fields = head.owned_fields();
+        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        this.switch(kind, subprotocol.as_deref(), &fields)?;
+        Self::drive(slf, false)
+    }
+
+    fn switch(&self, kind: &Bound<'_, PyString>, subprotocol: Option<&str>, fields: &[(&[u8], &[u8])]) -> PyResult<()> {
+        let mut inner = self.lock();
+        let is_gone = inner.ended.is_some();
+        match &mut inner.state {
+            State::Opening(_) if is_gone => return Err(gone()),
+            State::Opening(opening) => {
+                let Opening { exchange, handshake, .. } = &mut **opening;
+                let sent = exchange.switch_to_websocket(handshake, subprotocol.map(str::as_bytes), fields);
+                sent.map_err(|error| match error {
+                    ResponseError::Gone => gone(),
+                    error => PyValueError::new_err(error.to_string()),
+                })?;
+            }
+            _ => return Err(message::unexpected(kind, "the handshake has been answered")),
+        }
+        if let State::Opening(opening) = std::mem::replace(&mut inner.state, State::Over) {
+            let Opening { exchange, handshake, began, lane } = *opening;
+            let live = self.engine.get().upgrade(exchange, handshake.deflate(), began, lane);
+            inner.state = State::Open(Box::new(live));
+        }
+        Ok(())
+    }
+
+    fn send_message(
+        slf: &Bound<'_, Self>,
+        message: &Bound<'_, PyAny>,
+        kind: &Bound<'_, PyString>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let payload = match message::entry(message, intern!(py, "text"))? {
+            Some(text) => Message::Text(text.extract()?),
+            None => match message::bytes(message, intern!(py, "bytes"))? {
+                Some(bytes) => Message::Binary(bytes.into()),
+                None => return Err(PyValueError::new_err(format!("{kind} has neither text nor bytes"))),
+            },
+        };
+        let (sent, is_flushed) = {
+            let mut inner = slf.get().lock();
+            let is_closed_by_us = inner.is_closed_by_us;
+            match &mut inner.state {
+                State::Open(live) => (live.send(clock::now(), payload), live.is_flushed()),
+                State::Opening(_) => return Err(message::unexpected(kind, "websocket.accept has to come first")),
+                State::Denying(_) => return Err(message::unexpected(kind, "the handshake has been refused")),
+                State::Over if is_closed_by_us => return Err(message::unexpected(kind, "the WebSocket is closed")),
+                State::Over => return Err(gone()),
+            }
+        };
+        match sent {
+            Ok(()) if is_flushed => Ok(slf.get().engine.get().nothing(py)),
+            Ok(()) => Self::drain(slf),
+            Err(failure) => Err(Self::failed(slf, failure, kind)?),
+        }
+    }
+
+    /// Waits for the client to take what is here.
+    fn drain(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let engine = slf.get().engine.get();
+        let future = engine.future(slf.py())?;
+        {
+            let mut inner = slf.get().lock();
+            if let State::Open(live) = &mut inner.state {
+                engine.attend_upgraded(live.upgraded());
+            }
+            inner.sending.push(future.clone_ref(slf.py()));
+        }
+        // It may have been taken before the poll was asked.
+        Self::drive(slf, false)?;
+        Ok(future)
+    }
+
+    /// What a failure is to the application. One that means the client's end has its consequences.
+    fn failed(slf: &Bound<'_, Self>, failure: Failure, kind: &Bound<'_, PyString>) -> PyResult<PyErr> {
+        let effects = {
+            let mut inner = slf.get().lock();
+            match failure {
+                Failure::Code(code) => return Ok(PyValueError::new_err(format!("invalid close code {code}"))),
+                Failure::Closed if inner.is_closed_by_us => {
+                    return Ok(message::unexpected(kind, "websocket.close has been sent"));
+                }
+                Failure::Closed => return Ok(gone()),
+                Failure::Gone => {
+                    let mut effects = Effects::default();
+                    inner.note(News::Broken, &mut effects);
+                    effects
+                }
+            }
+        };
+        Self::perform(slf, effects)?;
+        Ok(gone())
+    }
+
+    fn close(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<()> {
+        let py = slf.py();
+        let code = message::entry(message, intern!(py, "code"))?.map_or(Ok(1000), |code| code.extract::<u16>())?;
+        let reason: Option<String> = match message::entry(message, intern!(py, "reason"))? {
+            Some(reason) => Some(reason.extract()?),
+            None => None,
+        };
+        let is_opening = match &slf.get().lock().state {
+            State::Opening(_) => true,
+            State::Denying(_) => return Err(message::unexpected(kind, "the handshake has been refused")),
+            State::Open(_) | State::Over => false,
+        };
+        if is_opening {
+            return slf.get().refuse(py, 403);
+        }
+        match slf.get().begin_to_close(code, reason.as_deref().unwrap_or_default()) {
+            Ok(()) => Self::drive(slf, false),
+            Err(failure) => Err(Self::failed(slf, failure, kind)?),
+        }
+    }
+
+    fn begin_to_close(&self, code: u16, reason: &str) -> Result<(), Failure> {
+        let mut inner = self.lock();
+        let State::Open(live) = &mut inner.state else { return Err(Failure::Closed) };
+        live.close(clock::now(), code, reason)?;
+        inner.is_closed_by_us = true;
+        inner.waiting = None;
+        Ok(())
+    }
+
+    /// Answers the handshake with this status, if it has not been answered.
+    fn refuse(&self, py: Python<'_>, status: u16) -> PyResult<()> {
+        let mut inner = self.lock();
+        let State::Opening(_) = &inner.state else { return Ok(()) };
+        let State::Opening(opening) = std::mem::replace(&mut inner.state, State::Over) else { return Ok(()) };
+        let Opening { mut exchange, began, lane, .. } = *opening;
+        match inner.ended.is_some() {
+            true => exchange.abort(),
+            false => exchange.refuse(status, ""),
+        }
+        inner.ended.get_or_insert((ABNORMAL, "".into()));
+        inner.is_closed_by_us = true;
+        let receivers = std::mem::take(&mut inner.receiving);
+        drop(inner);
+        self.engine.get().complete(py, exchange, began, lane);
+        for future in receivers {
+            if !is_done(future.bind(py))? {
+                future.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The application answers the handshake as it would answer a request: from now on by a cycle.
+    fn deny(&self, py: Python<'_>, kind: &Bound<'_, PyString>) -> PyResult<Py<Cycle>> {
+        let mut inner = self.lock();
+        match &inner.state {
+            State::Denying(cycle) => return Ok(cycle.clone_ref(py)),
+            State::Opening(_) if inner.ended.is_some() => return Err(gone()),
+            State::Opening(_) => {}
+            State::Open(_) | State::Over => return Err(message::unexpected(kind, "the handshake has been answered")),
+        }
+        let State::Opening(opening) = std::mem::replace(&mut inner.state, State::Over) else { return Err(gone()) };
+        drop(inner);
+        let Opening { exchange, began, lane, .. } = *opening;
+        let cycle = Py::new(py, Cycle::new(exchange, self.engine.clone_ref(py), began, lane))?;
+        let mut inner = self.lock();
+        inner.state = State::Denying(cycle.clone_ref(py));
+        inner.ended.get_or_insert((ABNORMAL, "".into()));
+        Ok(cycle)
+    }
+
+    /// The application is through: a WebSocket that is open is closed, one that waits for an answer refused.
+    fn conclude(slf: &Bound<'_, Self>, status: u16, code: u16) -> PyResult<()> {
+        slf.get().lock().is_through = true;
+        slf.get().refuse(slf.py(), status)?;
+        match slf.get().begin_to_close(code, "") {
+            Ok(()) | Err(Failure::Closed | Failure::Code(_)) => Self::drive(slf, false),
+            Err(failure) => Self::failed(slf, failure, intern!(slf.py(), "websocket.close")).map(drop),
+        }
+    }
+}
+
+impl Inner {
+    fn drive(&mut self, py: Python<'_>, now: Time, buffer: &mut [u8], is_due: bool, effects: &mut Effects) {
+        let State::Open(live) = &mut self.state else { return };
+        let mut news = live.flush(now).err().map(|_| News::Broken);
+        if is_due && news.is_none() {
+            news = live.on_time(now);
+        }
+        loop {
+            if let Some(news) = news {
+                self.note(news, effects);
+            }
+            let wants = self.waiting.is_none() && self.ended.is_none();
+            let State::Open(live) = &mut self.state else { return };
+            news = live.advance(py, now, buffer, wants);
+            if news.is_none() {
+                break;
+            }
+        }
+        let State::Open(live) = &mut self.state else { return };
+        if live.is_flushed() {
+            effects.senders.append(&mut self.sending);
+        }
+        effects.plan = live.plan(now).map(|due| (live.upgraded().place(), due));
+    }
+
+    /// Something has happened that the application is to be told of.
+    fn note(&mut self, news: News, effects: &mut Effects) {
+        let is_broken = matches!(news, News::Broken);
+        match news {
+            News::Message(message) => {
+                self.waiting = Some(message);
+                effects.receivers.append(&mut self.receiving);
+                return;
+            }
+            News::Closed(code, reason) => self.end((code, reason), effects),
+            News::Broken => self.end((ABNORMAL, "".into()), effects),
+        }
+        let is_over = matches!(&self.state, State::Open(live) if is_broken || live.is_over());
+        if is_over && let State::Open(live) = std::mem::replace(&mut self.state, State::Over) {
+            let mut upgraded = live.into_upgraded();
+            if is_broken {
+                upgraded.give_up();
+            }
+            effects.finished = Some(upgraded);
+            effects.senders.append(&mut self.sending);
+            effects.is_gone = true;
+        }
+    }
+
+    /// It has ended, or is about to.
+    fn end(&mut self, how: (u16, Box<str>), effects: &mut Effects) {
+        effects.is_news |= self.ended.is_none() && !self.is_closed_by_us && !self.is_through;
+        self.ended.get_or_insert(how);
+        effects.receivers.append(&mut self.receiving);
+    }
+}
+
+#[pymethods]
+impl Socket {
+    fn receive(slf: &Bound<'_, Self>) -> Receiving {
+        Receiving::new(slf.clone().unbind())
+    }
+
+    fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let kind = message::kind(message)?;
+        let name = kind.to_str()?;
+        match name {
+            "websocket.send" => return Self::send_message(slf, message, &kind),
+            "websocket.accept" => Self::accept(slf, message, &kind)?,
+            "websocket.close" => Self::close(slf, message, &kind)?,
+            "websocket.http.response.start" | "websocket.http.response.body" => {
+                let is_denied = matches!(slf.get().lock().state, State::Denying(_));
+                if name.ends_with("body") && !is_denied {
+                    return Err(message::unexpected(&kind, "websocket.http.response.start has to come first"));
+                }
+                let cycle = slf.get().deny(py, &kind)?;
+                return cycle.get().send_as(py, message, &kind, name.trim_start_matches("websocket."));
+            }
+            _ => return Err(message::unexpected(&kind, "a WebSocket has none of this type")),
+        }
+        Ok(slf.get().engine.get().nothing(py))
+    }
+
+    /// The application has returned.
+    fn end(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (denying, is_unanswered) = {
+            let inner = slf.get().lock();
+            match &inner.state {
+                State::Denying(cycle) => (Some(cycle.clone_ref(slf.py())), false),
+                State::Opening(_) => (None, inner.ended.is_none()),
+                State::Open(_) | State::Over => (None, false),
+            }
+        };
+        if let Some(cycle) = denying {
+            return cycle.get().end(slf.py());
+        }
+        if is_unanswered {
+            let complaint = "the application has returned without answering the WebSocket's handshake";
+            slf.get().engine.get().complain(slf.py(), complaint)?;
+        }
+        Self::conclude(slf, 403, 1000)
+    }
+
+    /// The application has raised.
+    fn fail(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (denying, is_ended) = {
+            let inner = slf.get().lock();
+            match &inner.state {
+                State::Denying(cycle) => (Some(cycle.clone_ref(slf.py())), false),
+                _ => (None, inner.ended.is_some()),
+            }
+        };
+        if let Some(cycle) = denying {
+            return cycle.get().fail(slf.py(), error);
+        }
+        if !(is_ended && error.is_instance_of::<PyOSError>()) {
+            slf.get().engine.get().report(slf.py(), Some(&slf.get().request), error)?;
+        }
+        Self::conclude(slf, 500, 1011)
+    }
+}
+
+fn message<'py>(py: Python<'py>, kind: &str) -> PyResult<Bound<'py, PyDict>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), PyString::intern(py, kind))?;
+    Ok(message)
+}
+
+fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    future.call_method0(intern!(future.py(), "done"))?.is_truthy()
+}
