@@ -10,7 +10,7 @@ CARGO ?= cargo
 JOBS ?= 4
 VENVS := target/venv
 
-TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio
+TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio websockets
 RUN_REQUIREMENTS := flask
 
 FUZZ_TARGETS ?= head chunked proxy connection reactor ws
