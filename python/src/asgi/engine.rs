@@ -24,6 +24,10 @@ use crate::zygote;
 /// Turns in a row before the loop's other callbacks are let run.
 const TURNS: u32 = 4;
 
+/// What requests that do not end leave of `graceful_timeout` to the shut-down of the lifespan, or a quarter of it if that
+/// is less.
+const LIFESPAN_RESERVE: Duration = Duration::from_secs(2);
+
 /// What is used for moments only, and never while Python code runs.
 struct State {
     reactor: Reactor,
@@ -33,8 +37,12 @@ struct State {
     /// When the loop is to call `turn` at the latest.
     timer: Option<Time>,
     exit_code: Option<i32>,
-    is_stopping: bool,
+    /// The loop has been told to stop: when it runs again, it is for what comes after.
+    is_over: bool,
+    /// Once the worker is to stop: when requests and background work are ended;
     end: Option<Time>,
+    /// and when the lifespan is.
+    last: Option<Time>,
 }
 
 /// Bound methods of the loop and the runner.
@@ -88,8 +96,9 @@ impl Engine {
             lanes: (0..LANES).rev().collect(),
             timer: None,
             exit_code: None,
-            is_stopping: false,
+            is_over: false,
             end: None,
+            last: None,
         };
         Ok(Self {
             state: Mutex::new(state),
@@ -167,19 +176,27 @@ impl Engine {
         }
         let place = exchange.place();
         let sent = exchange.sent().1;
-        {
+        let is_stopping = {
             let mut state = self.state();
             if let Some(lane) = lane {
                 self.terms.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(sent));
                 state.lanes.push(lane);
             }
             state.reactor.complete(exchange);
-        }
+            state.end.is_some()
+        };
         let cycle = self.attended.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         drop(cycle);
-        if let Err(error) = self.schedule(py) {
+        // It may have been the last connection, of which no descriptor tells.
+        let turned = if is_stopping { self.turn_soon(py) } else { self.schedule(py) };
+        if let Err(error) = turned {
             log::error!("{}", zygote::traceback(py, &error).trim_end());
         }
+    }
+
+    fn turn_soon(&self, py: Python<'_>) -> PyResult<()> {
+        let calls = self.calls(py)?;
+        calls.call_soon.call1(py, (&calls.alarm,)).map(drop)
     }
 
     /// Sees to it that the loop calls `turn` in time.
@@ -275,19 +292,24 @@ impl Engine {
 
     /// Follows what the worker has been told.
     fn follow_course(&self, py: Python<'_>) -> PyResult<()> {
-        let code = {
+        let is_over = {
             let mut state = self.state();
-            if self.terms.control.stopping() == Stop::Graceful && !state.is_stopping {
-                state.is_stopping = true;
-                state.end = Some(clock::now() + self.terms.graceful_timeout);
+            if self.terms.control.stopping() == Stop::Graceful && state.end.is_none() {
+                let (now, grace) = (clock::now(), self.terms.graceful_timeout);
+                let reserve = LIFESPAN_RESERVE.min(grace / 4);
+                state.end = Some(now + (grace - reserve));
+                state.last = Some(now + (grace - reserve / 4));
+            }
+            if state.end.is_some_and(|end| end <= clock::now()) {
+                state.exit_code.get_or_insert(0);
             }
             let State { reactor, lifecycle, .. } = &mut *state;
             if let Course::Exit(code) = lifecycle.course(reactor) {
                 state.exit_code.get_or_insert(code);
             }
-            state.exit_code
+            state.exit_code.is_some() && !std::mem::replace(&mut state.is_over, true)
         };
-        if code.is_some() {
+        if is_over {
             self.calls(py)?.stop.call0(py)?;
         }
         if self.terms.control.take_reopen() {
@@ -308,6 +330,10 @@ impl Engine {
     /// Tells the operator of something that the application has done wrong.
     pub(super) fn complain(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.calls(py)?.log.bind(py).call_method1("error", ("ASGI: %s", what)).map(drop)
+    }
+
+    fn left_until(&self, end: Option<Time>) -> f64 {
+        end.map_or(self.terms.graceful_timeout, |end| end - clock::now()).as_secs_f64()
     }
 
     /// The exit code, once the loop has been stopped.
@@ -376,9 +402,13 @@ impl Engine {
         self.terms.control.stopping() != Stop::Quick
     }
 
-    /// Seconds that are left of the graceful stop.
+    /// Seconds that requests and background work have left in a graceful stop.
     fn grace_left(&self) -> f64 {
-        let end = self.state().end;
-        end.map_or(self.terms.graceful_timeout, |end| end - clock::now()).as_secs_f64()
+        self.left_until(self.state().end)
+    }
+
+    /// Seconds that the lifespan has left.
+    fn last_left(&self) -> f64 {
+        self.left_until(self.state().last)
     }
 }
