@@ -24,4 +24,4 @@ mod message;
 mod run;
 mod scope;
 
-pub(crate) use run::{Asgi, is_async, run, set_up};
+pub(crate) use run::{Asgi, explain, is_async, run, set_up};
