@@ -175,13 +175,13 @@ async def echo(scope, receive, send):
 
 @route("/count")
 async def count(scope, receive, send):
-    """The size and a checksum of the body, and the size of the largest part."""
+    """The size and a checksum of the body; with `largest` in the query the size of its largest part, too."""
     size, checksum, largest, more = 0, 0, 0, True
     while more:
         message = await receive()
         more, part = message.get("more_body", False), message.get("body", b"")
         size, checksum, largest = size + len(part), crc32(part, checksum), max(largest, len(part))
-    await reply(send, f"{size} {checksum} {largest}")
+    await reply(send, f"{size} {checksum}" + (f" {largest}" if scope["query_string"] else ""))
 
 
 @route("/count-late")

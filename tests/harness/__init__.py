@@ -3,11 +3,11 @@
 from .crowd import Crowd
 from .documented import documented
 from .http import Connection, Response, chunks, render
-from .kinds import KINDS
+from .kinds import KINDS, app_of
 from .server import APPS, GUNICORN, OURS, ROOT, WORKER, Server
 from .wait import eventually
 
 __all__ = [
-    "APPS", "GUNICORN", "OURS", "ROOT", "WORKER", "Connection", "Crowd", "Response", "Server",
+    "APPS", "GUNICORN", "OURS", "ROOT", "WORKER", "Connection", "Crowd", "Response", "Server", "app_of",
     "chunks", "documented", "eventually", "render",
 ]

@@ -11,10 +11,10 @@ from zlib import crc32
 
 import pytest
 
-from harness import OURS, Crowd, Server, eventually, render
+from harness import OURS, Crowd, Server, app_of, eventually, render
 from harness.procs import descriptors, private_bytes
 
-KINDS = ["sync"]
+KINDS = ["sync", "asgi"]
 """The worker kinds that the attacks are made on."""
 WORKERS = 2
 FILES = 4096
@@ -97,7 +97,8 @@ def many_files():
 @pytest.fixture(params=KINDS)
 def server(request):
     """A server of each kind, which must end as it began: with the same workers."""
-    with Server(OURS, "--workers", WORKERS, "-k", request.param, "--keep-alive", 60) as server:
+    args = ("--workers", WORKERS, "-k", request.param, "--keep-alive", 60)
+    with Server(OURS, *args, app=app_of(request.param, "probe")) as server:
         workers = server.start(workers=WORKERS).workers()
         yield server
         assert server.workers() == workers, server.log()
