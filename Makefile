@@ -12,6 +12,9 @@ VENVS := target/venv
 
 TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio websockets
 RUN_REQUIREMENTS := flask
+# Apart from the others, which stay small so. Pytest and its plug-ins are those of the tests.
+FRAMEWORK_REQUIREMENTS := pytest pytest-xdist pytest-timeout fastapi starlette 'django<6' quart litestar httpx \
+    python-multipart uvloop websockets
 
 FUZZ_TARGETS ?= head chunked proxy connection reactor ws
 FUZZ_SECONDS ?= 60
@@ -21,7 +24,7 @@ FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: build run test lint test-rust test-wheel test-python test-venv test-fuzz fuzz fuzz-build fuzz-short bench
+.PHONY: build run test lint test-rust test-wheel test-python test-frameworks test-venv test-fuzz fuzz fuzz-build fuzz-short bench
 
 build:
 	$(CARGO) build --release
@@ -34,7 +37,7 @@ run: build
 # One after another: they share the cores, and the tests' own summary comes last.
 .NOTPARALLEL:
 
-test: build lint test-rust test-fuzz test-wheel test-python
+test: build lint test-rust test-fuzz test-wheel test-frameworks test-python
 
 # The two components are not part of a minimal toolchain.
 lint:
@@ -56,6 +59,10 @@ test-wheel: test-venv
 test-python: build test-venv
 	GUNICORN_TEST_WORKER=gthread PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
+
+test-frameworks: build
+	$(PYTHON) tools/make_venv.py $(VENVS)/frameworks $(FRAMEWORK_REQUIREMENTS)
+	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/frameworks/bin/python -m pytest --numprocesses $(JOBS) tests/frameworks
 
 # Named as a target even though it is this machine: else build scripts, which have no fuzzer in them, would be
 # instrumented too. RUSTFLAGS would take the place of the flags in fuzz/.cargo/config.toml.

@@ -5,8 +5,21 @@ import contextvars
 import functools
 import inspect
 import sys
+import traceback
 
 EAGER = sys.version_info >= (3, 12)
+
+
+class CannotStart(Exception):
+    """Why the worker cannot start, for the operator: of its traceback only that of its cause tells something."""
+
+
+def explain(error):
+    """What the operator is to read."""
+    if not isinstance(error, CannotStart):
+        return "".join(traceback.format_exception(error))
+    cause = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
+    return f"{error}\n{cause}"
 
 
 def is_async(app):
@@ -23,7 +36,7 @@ def make_loop(kind):
             import uvloop
         except ImportError:
             if kind == "uvloop":
-                raise RuntimeError("asgi_loop is uvloop, which is not installed: pip install uvloop") from None
+                raise CannotStart("asgi_loop is uvloop, which is not installed: pip install uvloop") from None
         else:
             loop = uvloop.new_event_loop()
             asyncio.set_event_loop(loop)
@@ -33,7 +46,7 @@ def make_loop(kind):
     return loop
 
 
-class StartupFailed(Exception):
+class StartupFailed(CannotStart):
     """The application has said that it cannot start; the text is what it said."""
 
 
@@ -170,7 +183,9 @@ class Runner:
     async def _finish(self):
         if self.tasks:
             await asyncio.wait(list(self.tasks.values()), timeout=self.engine.grace_left())
-        for task in list(self.tasks.values()):
-            task.cancel()
-        await self.lifespan.shut_down(self.engine.grace_left())
+        if late := list(self.tasks.values()):
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late, timeout=self.engine.last_left() / 2)
+        await self.lifespan.shut_down(self.engine.last_left())
         await self.loop.shutdown_asyncgens()

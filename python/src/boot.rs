@@ -111,7 +111,7 @@ fn prepare_application(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> R
             }
             asgi::set_up(py, app, settings).map(Application::Asgi).map_err(|error| zygote::Failure {
                 exit_code: BOOT_FAILED,
-                message: format!("The application cannot start up:\n{}", zygote::traceback(py, &error)),
+                message: format!("The application cannot start up: {}", asgi::explain(py, &error)),
             })
         }
         kind => Ok(Application::Wsgi(app, kind)),

@@ -175,13 +175,13 @@ async def echo(scope, receive, send):
 
 @route("/count")
 async def count(scope, receive, send):
-    """The size and a checksum of the body, and the size of the largest part."""
+    """The size and a checksum of the body; with `largest` in the query the size of its largest part, too."""
     size, checksum, largest, more = 0, 0, 0, True
     while more:
         message = await receive()
         more, part = message.get("more_body", False), message.get("body", b"")
         size, checksum, largest = size + len(part), crc32(part, checksum), max(largest, len(part))
-    await reply(send, f"{size} {checksum} {largest}")
+    await reply(send, f"{size} {checksum}" + (f" {largest}" if scope["query_string"] else ""))
 
 
 @route("/count-late")
@@ -202,6 +202,14 @@ async def messages(scope, receive, send):
         more = message.get("more_body", False)
         seen.append({key: type(value).__name__ if key == "body" else value for key, value in message.items()})
     await reply(send, json.dumps(seen))
+
+
+@route("/take")
+async def take(scope, receive, send):
+    """Answers when all of the body is here."""
+    while (await receive()).get("more_body"):
+        pass
+    await reply(send, "taken\n")
 
 
 @route("/unread")

@@ -136,6 +136,12 @@ def read(environ, start_response):
     return reply(start_response, json.dumps(results))
 
 
+@route("/take")
+def take(environ, start_response):
+    """Answers when all of the body is here, which it is."""
+    return reply(start_response, "taken\n")
+
+
 @route("/unread")
 def unread(environ, start_response):
     """Answers without a look at the body."""

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import pytest
 
-from harness import KINDS, OURS, WORKER, Crowd, Server, eventually, render
+from harness import KINDS, OURS, WORKER, Crowd, Server, app_of, eventually, render
 from harness.patrol import HELLO, Patrol
 
 pytestmark = pytest.mark.skipif(WORKER != "sync", reason="these name the kind themselves")
@@ -45,7 +45,8 @@ def many_files():
 @pytest.fixture(params=KINDS)
 def server(request):
     """A server of each kind, which must end as it began: with the same workers."""
-    with Server(OURS, "--workers", WORKERS, "-k", request.param, "--keep-alive", 60) as server:
+    args = ("--workers", WORKERS, "-k", request.param, "--keep-alive", 60)
+    with Server(OURS, *args, app=app_of(request.param, "probe")) as server:
         workers = server.start(workers=WORKERS).workers()
         yield server
         assert server.workers() == workers, server.log()
@@ -108,7 +109,7 @@ def test_slow_uploads(patrol, attack):
 def is_complete(answer, body):
     """Whether the bytes are a good response with this body and its length, and no more."""
     head, _, rest = answer.partition(b"\r\n\r\n")
-    return head.startswith(b"HTTP/1.1 200 ") and rest == body and b"Content-Length: %d" % len(body) in head
+    return head.startswith(b"HTTP/1.1 200 ") and rest == body and b"content-length: %d" % len(body) in head.lower()
 
 
 class Reader:

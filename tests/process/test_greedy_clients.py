@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import KINDS, OURS, WORKER, Background, Server, eventually, procs, render
+from harness import KINDS, OURS, WORKER, Background, Server, app_of, eventually, procs, render
 from harness.patrol import HELLO, Patrol
 
 pytestmark = pytest.mark.skipif(WORKER != "sync", reason="these name the kind themselves")
@@ -28,7 +28,7 @@ def serve_kind(request, serve):
     started = []
 
     def start(*args):
-        server = serve("--workers", 1, "-k", request.param, *args).start(workers=1)
+        server = serve("--workers", 1, "-k", request.param, *args, app=app_of(request.param, "probe")).start(workers=1)
         started.append((server, server.workers()))
         return server
 
@@ -91,7 +91,7 @@ def upload(head, path, times=1, end=b""):
 
 def head_of(length, size):
     """The head of an upload of `size` bytes, so many bytes long."""
-    start = render("POST", "/unread", {"Content-Length": str(size)}).removesuffix(b"\r\n")
+    start = render("POST", "/take", {"Content-Length": str(size)}).removesuffix(b"\r\n")
     fields = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 5000) for number in range(2))
     last = b"X-Last: " + b"x" * (length - len(start + fields) - len(b"X-Last: \r\n\r\n")) + b"\r\n\r\n"
     return start + fields + last
@@ -105,18 +105,18 @@ def test_body_behind_a_head_that_fills_the_buffer(serve_kind, attack):
     assert len(head) == 16_383
     greedy = attack.enter_context(Greedy(server, upload(head, hole(server, 60 * MB))))
     patrol.until_done(greedy, timeout=10)
-    assert greedy.result.body == b"unread\n"
+    assert greedy.result.body == b"taken\n"
 
 
 def upload_by_length(server):
     """A long body of which the server copies every byte into a file."""
-    return upload(render("POST", "/unread", {"Content-Length": str(1000 * MB)}), hole(server, 1000 * MB))
+    return upload(render("POST", "/take", {"Content-Length": str(1000 * MB)}), hole(server, 1000 * MB))
 
 
 def upload_in_chunks(server):
     """A body that is more work for the server than for anybody who sends it: chunks of one byte."""
     server.path("chunks").write_bytes(b"1\r\nx\r\n" * MB)
-    head = render("POST", "/unread", {"Transfer-Encoding": "chunked"})
+    head = render("POST", "/take", {"Transfer-Encoding": "chunked"})
     return upload(head, server.path("chunks"), 50, b"0\r\n\r\n")
 
 
@@ -127,7 +127,7 @@ def test_upload_as_fast_as_it_goes(serve_kind, attack, work):
     patrol.expect(1, BUFFER_BYTES)
     greedy = attack.enter_context(Greedy(server, work(server)))
     requests = patrol.until_done(greedy, timeout=60)
-    assert greedy.result.body == b"unread\n"
+    assert greedy.result.body == b"taken\n"
     assert requests > 3, "the others had their turns meanwhile"
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import KINDS, OURS, Server
+from harness import KINDS, OURS, Server, app_of
 from harness.messages import Accepted, Incomplete, Refused, tables
 
 CASES = tables()
@@ -26,7 +26,7 @@ ENDS_EARLY = "the body ends too early"
 def server(request):
     # The tables are written for a codec without a bound on bodies.
     args = ("--worker-class", request.param, "--keep-alive", 60, "--limit-request-body", 0)
-    with Server(OURS, *args, app="seen:app") as server:
+    with Server(OURS, *args, app=app_of(request.param, "seen")) as server:
         yield server.start(workers=1)
 
 

@@ -26,6 +26,10 @@ use crate::zygote;
 /// Turns in a row before the loop's other callbacks are let run.
 const TURNS: u32 = 4;
 
+/// What requests that do not end leave of `graceful_timeout` to the shut-down of the lifespan, or a quarter of it if that
+/// is less.
+const LIFESPAN_RESERVE: Duration = Duration::from_secs(2);
+
 /// What is used for moments only, and never while Python code runs.
 pub(super) struct State {
     pub(super) reactor: Reactor,
@@ -35,8 +39,12 @@ pub(super) struct State {
     /// When the loop is to call `turn` at the latest.
     timer: Option<Time>,
     exit_code: Option<i32>,
-    is_stopping: bool,
+    /// The loop has been told to stop: when it runs again, it is for what comes after.
+    is_over: bool,
+    /// Once the worker is to stop: when requests and background work are ended;
     end: Option<Time>,
+    /// and when the lifespan is.
+    last: Option<Time>,
 }
 
 /// Bound methods of the loop and the runner.
@@ -95,8 +103,9 @@ impl Engine {
             lanes: (0..LANES).rev().collect(),
             timer: None,
             exit_code: None,
-            is_stopping: false,
+            is_over: false,
             end: None,
+            last: None,
         };
         Ok(Self {
             state: Mutex::new(state),
@@ -182,7 +191,7 @@ impl Engine {
         let due = {
             let mut state = self.state();
             // Whoever was the last client of a worker that stops, the loop is to hear of it.
-            let is_done = state.is_stopping && state.exit_code.is_none() && state.reactor.is_empty();
+            let is_done = state.end.is_some() && state.exit_code.is_none() && state.reactor.is_empty();
             let deadline =
                 [state.reactor.next_deadline(), state.end, is_done.then_some(now)].into_iter().flatten().min();
             let Some(deadline) = deadline.filter(|due| state.timer.is_none_or(|timer| *due < timer)) else {
@@ -287,23 +296,29 @@ impl Engine {
 
     /// Follows what the worker has been told.
     fn follow_course(&self, py: Python<'_>) -> PyResult<()> {
-        let (code, begins_to_stop) = {
+        let (is_over, begins_to_stop) = {
             let mut state = self.state();
-            let begins_to_stop = self.terms.control.stopping() == Stop::Graceful && !state.is_stopping;
+            let begins_to_stop = self.terms.control.stopping() == Stop::Graceful && state.end.is_none();
             if begins_to_stop {
-                state.is_stopping = true;
-                state.end = Some(clock::now() + self.terms.graceful_timeout);
+                let (now, grace) = (clock::now(), self.terms.graceful_timeout);
+                let reserve = LIFESPAN_RESERVE.min(grace / 4);
+                state.end = Some(now + (grace - reserve));
+                state.last = Some(now + (grace - reserve / 4));
+            }
+            if state.end.is_some_and(|end| end <= clock::now()) {
+                state.exit_code.get_or_insert(0);
             }
             let State { reactor, lifecycle, .. } = &mut *state;
             if let Course::Exit(code) = lifecycle.course(reactor) {
                 state.exit_code.get_or_insert(code);
             }
-            (state.exit_code, begins_to_stop)
+            let is_over = state.exit_code.is_some() && !std::mem::replace(&mut state.is_over, true);
+            (is_over, begins_to_stop)
         };
         if begins_to_stop {
             self.say_farewell(py)?;
         }
-        if code.is_some() {
+        if is_over {
             self.calls(py)?.stop.call0(py)?;
         }
         if self.terms.control.take_reopen() {
@@ -326,9 +341,13 @@ impl Engine {
         self.calls(py)?.log.bind(py).call_method1("error", ("ASGI: %s", what)).map(drop)
     }
 
+    fn left_until(&self, end: Option<Time>) -> f64 {
+        end.map_or(self.terms.graceful_timeout, |end| end - clock::now()).as_secs_f64()
+    }
+
     /// Whether the worker has begun to stop.
     pub(super) fn is_stopping(&self) -> bool {
-        self.state().is_stopping
+        self.state().end.is_some()
     }
 
     /// The exit code, once the loop has been stopped.
@@ -392,9 +411,13 @@ impl Engine {
         self.terms.control.stopping() != Stop::Quick
     }
 
-    /// Seconds that are left of the graceful stop.
+    /// Seconds that requests and background work have left in a graceful stop.
     fn grace_left(&self) -> f64 {
-        let end = self.state().end;
-        end.map_or(self.terms.graceful_timeout, |end| end - clock::now()).as_secs_f64()
+        self.left_until(self.state().end)
+    }
+
+    /// Seconds that the lifespan has left.
+    fn last_left(&self) -> f64 {
+        self.left_until(self.state().last)
     }
 }

@@ -28,4 +28,4 @@ mod run;
 mod scope;
 mod websocket;
 
-pub(crate) use run::{Asgi, is_async, run, set_up};
+pub(crate) use run::{Asgi, explain, is_async, run, set_up};

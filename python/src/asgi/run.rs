@@ -36,6 +36,12 @@ pub(crate) fn is_async(py: Python<'_>, app: &Py<PyAny>) -> PyResult<bool> {
     ASGI.module(py)?.call_method1("is_async", (app,))?.extract()
 }
 
+/// What the operator is to read of an error of [`set_up`].
+pub(crate) fn explain(py: Python<'_>, error: &PyErr) -> String {
+    let explain = || ASGI.module(py)?.call_method1("explain", (error.value(py),))?.extract();
+    explain().unwrap_or_else(|_: PyErr| zygote::traceback(py, error))
+}
+
 /// Makes the loop, and has the application start up.
 ///
 /// # Errors
