@@ -19,6 +19,8 @@ KINDS = ["sync", "asgi"]
 WORKERS = 2
 FILES = 4096
 """Descriptors that the clients may need."""
+OWN_FILES = 10
+"""Descriptors that a worker may open for itself after it has loaded its application: its event loop's."""
 ANSWER_SECONDS = 1.0
 """Longest that a normal client waits."""
 
@@ -75,7 +77,7 @@ class Patrol:
 
     def is_calm(self):
         """Whether the workers have closed all connections of the attack."""
-        return self._descriptors() <= self.descriptors
+        return self._descriptors() <= self.descriptors + WORKERS * OWN_FILES
 
     def _memory(self):
         return [private_bytes(pid) for pid in self.workers]
@@ -161,7 +163,7 @@ def test_slow_uploads(patrol, attack):
 def is_complete(answer, body):
     """Whether the bytes are a good response with this body and its length, and no more."""
     head, _, rest = answer.partition(b"\r\n\r\n")
-    return head.startswith(b"HTTP/1.1 200 ") and rest == body and b"Content-Length: %d" % len(body) in head
+    return head.startswith(b"HTTP/1.1 200 ") and rest == body and b"content-length: %d" % len(body) in head.lower()
 
 
 class Reader:
