@@ -19,11 +19,14 @@ const PROBES: usize = 8;
 /// Names longer than this, in bytes, are not kept.
 const LONGEST: usize = 64;
 
+/// A header name in lower case, and the object made of it.
+type KeptName = (Box<[u8]>, Py<PyBytes>);
+
 /// What is the same for all requests of a worker.
 pub(super) struct Scopes {
     listeners: Vec<(Address, Templates)>,
     state: Py<PyDict>,
-    names: Box<[OnceLock<(Box<[u8]>, Py<PyBytes>)>]>,
+    names: Box<[OnceLock<KeptName>]>,
     root_path: Vec<u8>,
     last_client: Mutex<Option<(IpAddr, Py<PyString>)>>,
 }
