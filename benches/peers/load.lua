@@ -4,7 +4,7 @@ function init(args)
     local scenario = args[1]
     if scenario == "close" then
         wrk.headers["Connection"] = "close"
-    elseif scenario == "post" then
+    elseif scenario == "post" or scenario == "apost" then
         wrk.method = "POST"
         wrk.headers["Content-Type"] = "application/octet-stream"
         wrk.body = string.rep("x", 10240)

@@ -10,6 +10,7 @@ START, END = "<!-- bench -->", "<!-- /bench -->"
 OURS = "gunicorn-rs"
 
 GTHREAD = "gunicorn-rs gthread"
+ASGI = "gunicorn-rs asgi"
 
 # Each aim: scenario, server, peer, the largest allowed ratio of the CPU time of a request.
 AIMS = [
@@ -17,6 +18,9 @@ AIMS = [
     ("post", OURS, "bjoern", 1.0), ("post", OURS, "fastwsgi", 1.0), ("large", OURS, "fastwsgi", 1.0),
     ("flask", OURS, "bjoern", 1.0), ("close", OURS, "bjoern", 1.0),
     ("hello", GTHREAD, OURS, 1.15), ("hello", GTHREAD, "granian", 0.6),
+    ("ahello", ASGI, "granian asgi", 0.5), ("apost", ASGI, "uvicorn", 0.6),
+    # The best peer is one of these.
+    ("fastapi", ASGI, "granian asgi", 0.8), ("fastapi", ASGI, "uvicorn", 0.8), ("fastapi", ASGI, "gunicorn asgi", 0.8),
 ]
 BLOCKED_RATE_AIM = 76
 LOG_AIM_MICROSECONDS = 1.5

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measure import CONNECTIONS, measure, medians, memory, wrk
 from report import document, write_readme
-from servers import ROOT, VENV, available, start
+from servers import ASYNC, ROOT, VENV, available, start
 
 ONE_AT_A_TIME = ("gunicorn-rs", "gunicorn-rs, access log", "gunicorn sync", "bjoern", "fastwsgi", "granian")
 
@@ -29,7 +29,11 @@ SCENARIOS = {
         "Requests that block for 50 ms, 4 connections", "plain", "/block", ("nginx return 200", *ONE_AT_A_TIME)
     ),
     "flask": ("Flask, JSON", "framework", "/json", ("nginx return 200",)),
+    "ahello": ("ASGI: hello world, keep-alive", "aplain", "/", ()),
+    "apost": ("ASGI: POST of 10 KB, read by the application", "aplain", "/post", ()),
+    "fastapi": ("ASGI: FastAPI, JSON", "aframework", "/json", ()),
 }
+MODULES = ("plain", "framework", "aplain", "aframework")
 WARM_UP_SECONDS = 1
 FOOTPRINT_WORKERS = 4
 FOOTPRINT_REQUESTS = 400
@@ -50,7 +54,7 @@ def main():
     servers, scenarios = chosen(options.only)
     cores = sorted(os.sched_getaffinity(0))
     results = {}
-    for module in ("plain", "framework"):
+    for module in MODULES:
         names = [name for name in scenarios if SCENARIOS[name][1] == module]
         if names:
             results.update(measure_all(servers, names, module, options, cores))
@@ -72,7 +76,10 @@ def prepare():
             sys.exit(f"{tool} is not installed: apt-get install {package}")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("the bench needs two cores: one for the server, one for wrk")
-    install("flask", "gunicorn==27.0.1", "granian", "fastwsgi", "bjoern")
+    install(
+        "flask", "gunicorn==27.0.1", "granian", "fastwsgi", "bjoern", "fastapi", "uvicorn", "httptools", "uvloop",
+        "hypercorn",
+    )
 
 
 def install(*requirements):
@@ -100,13 +107,19 @@ def measure_all(servers, scenarios, module, options, cores):
     """Medians for each scenario and server of one application."""
     found = {scenario: {} for scenario in scenarios}
     with ExitStack() as running:
-        up = [begin(running, name, module, cores) for name in servers if module == "plain" or "nginx" not in name]
+        up = [begin(running, name, module, cores) for name in servers if can_serve(name, module)]
         for number in range(options.rounds):
             for scenario in scenarios:
                 for server in filter(None, up):
                     one_run(found, server, scenario, options.seconds, cores, first=number == 0)
             print(f"{module}: round {number + 1} of {options.rounds}", file=sys.stderr)
     return {scenario: {name: medians(runs) for name, runs in rows.items()} for scenario, rows in found.items()}
+
+
+def can_serve(name, module):
+    """Whether the server is one for the application: sync or async; nginx is none for a framework's."""
+    is_async = module in ("aplain", "aframework")
+    return (name in ASYNC) == is_async and (module == "plain" or "nginx" not in name)
 
 
 def begin(running, name, module, cores):

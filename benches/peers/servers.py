@@ -51,9 +51,23 @@ def gunicorn(*extra):
     ]
 
 
-def granian(module, port, directory):
+def granian(interface, *extra):
+    return lambda module, port, directory: [
+        venv("granian"), "--interface", interface, "--port", str(port), "--log-level", "warning", *extra, f"{module}:app",
+    ]
+
+
+def uvicorn(module, port, directory):
     return [
-        venv("granian"), "--interface", "wsgi", "--port", str(port), "--log-level", "warning", f"{module}:app",
+        venv("uvicorn"), f"{module}:app", "--port", str(port), "--log-level", "warning", "--no-access-log",
+        "--loop", "uvloop", "--http", "httptools",
+    ]
+
+
+def hypercorn(module, port, directory):
+    return [
+        venv("hypercorn"), f"{module}:app", "--bind", f"127.0.0.1:{port}", "--log-level", "warning",
+        "--worker-class", "uvloop",
     ]
 
 
@@ -73,11 +87,19 @@ SERVERS = {
     "gunicorn-rs, access log": gunicorn_rs("--access-logfile", "access.log"),
     "gunicorn sync": gunicorn(),
     "gunicorn gthread": gunicorn("--worker-class", "gthread", "--threads", "4", "--keep-alive", "75"),
-    "granian": granian,
+    "granian": granian("wsgi"),
     "bjoern": script("run_bjoern"),
     "fastwsgi": script("run_fastwsgi"),
     "nginx return 200": nginx,
+    "gunicorn-rs asgi": gunicorn_rs("--worker-class", "asgi", "--asgi-loop", "uvloop"),
+    "gunicorn-rs asgi, asyncio": gunicorn_rs("--worker-class", "asgi", "--asgi-loop", "asyncio"),
+    "granian asgi": granian("asgi", "--loop", "uvloop"),
+    "uvicorn": uvicorn,
+    "hypercorn": hypercorn,
+    "gunicorn asgi": gunicorn("--worker-class", "asgi", "--asgi-loop", "uvloop", "--keep-alive", "75"),
 }
+ASYNC = ("gunicorn-rs asgi", "gunicorn-rs asgi, asyncio", "granian asgi", "uvicorn", "hypercorn", "gunicorn asgi")
+"""The servers of async applications."""
 
 
 @dataclass
@@ -164,9 +186,11 @@ def available():
     missing = {}
     if not OURS.exists():
         missing.update({name: "run `cargo build --release`" for name in SERVERS if name.startswith("gunicorn-rs")})
-    for name in ("granian", "bjoern", "fastwsgi"):
+    for name in ("granian", "bjoern", "fastwsgi", "uvicorn", "hypercorn"):
         if subprocess.run([venv("python"), "-c", f"import {name}"], capture_output=True).returncode:
             missing[name] = "its package could not be installed" + (" (it needs libev-dev)" if name == "bjoern" else "")
+    if "granian" in missing:
+        missing["granian asgi"] = missing["granian"]
     if subprocess.run(["sh", "-c", "command -v nginx"], capture_output=True).returncode:
         missing["nginx return 200"] = "nginx is not installed (apt-get install nginx-light)"
     for name, reason in missing.items():

@@ -1,23 +1,38 @@
 //! An awaitable that is ready: `await` takes its value and goes on.
+//!
+//! So a task whose client is always ready would never let the loop's others have their turn. Every so often one of its
+//! awaitables yields to them first.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
+
+/// How many of one task are ready in a row before it yields.
+pub(super) const ROW: u32 = 16;
 
 /// The Python object. Its value is taken once.
 #[pyclass(frozen, name = "Ready", module = "gunicorn_rs")]
 pub(super) struct Ready {
     value: Option<Py<PyAny>>,
+    /// The loop's others have their turn first.
+    yields: AtomicBool,
 }
 
 impl Ready {
     /// One whose value is `None`; it can be awaited any number of times.
     pub(super) fn nothing() -> Self {
-        Self { value: None }
+        Self { value: None, yields: AtomicBool::new(false) }
     }
 
     /// One with a value.
-    pub(super) fn with(value: Py<PyAny>) -> Self {
-        Self { value: Some(value) }
+    pub(super) fn with(value: Py<PyAny>, yields: bool) -> Self {
+        Self { value: Some(value), yields: AtomicBool::new(yields) }
+    }
+
+    /// One without, that yields.
+    pub(super) fn later() -> Self {
+        Self { value: None, yields: AtomicBool::new(true) }
     }
 }
 
@@ -31,8 +46,12 @@ impl Ready {
         this
     }
 
-    /// The end of the iteration carries the value (PEP 380).
+    /// The end of the iteration carries the value (PEP 380). A bare `None` before it lets the loop go on with others.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if self.yields.load(Relaxed) {
+            self.yields.store(false, Relaxed);
+            return Ok(Some(py.None()));
+        }
         match &self.value {
             None => Ok(None),
             Some(value) => Err(PyStopIteration::new_err((value.clone_ref(py),))),

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyString;
 
-use super::awaitable::Ready;
+use super::awaitable::{ROW, Ready};
 use super::engine::Engine;
 use super::message;
 use crate::wsgi::Head;
@@ -58,6 +58,8 @@ struct Inner {
     /// The future that `send` waits by.
     sending: Option<Py<PyAny>>,
     is_gone: bool,
+    /// Messages that were ready at once, or taken so.
+    ready: u32,
     began: Time,
     lane: Option<usize>,
 }
@@ -90,6 +92,7 @@ impl Cycle {
             receiving: None,
             sending: None,
             is_gone: false,
+            ready: 0,
             began,
             lane,
         };
@@ -426,6 +429,7 @@ impl Cycle {
             _ => return Err(message::unexpected(kind, "a response has none of this type")),
         };
         match outcome {
+            Outcome::Now if self.lock().is_end_of_row() => Ok(Py::new(py, Ready::later())?.into_any()),
             Outcome::Now => Ok(self.engine.get().nothing(py)),
             Outcome::Drain => self.drain(py),
             Outcome::Complete => {
@@ -462,6 +466,12 @@ enum Next {
 }
 
 impl Inner {
+    /// Counts a message that had not to be waited for; whether the others are to have their turn.
+    fn is_end_of_row(&mut self) -> bool {
+        self.ready = self.ready.wrapping_add(1);
+        self.ready.is_multiple_of(ROW)
+    }
+
     fn next_of_body(&mut self) -> Next {
         let Some(exchange) = self.exchange.as_mut() else { return Next::Disconnect };
         match std::mem::replace(&mut self.incoming, Incoming::Read) {
@@ -512,7 +522,8 @@ impl Inner {
 impl Cycle {
     fn receive(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if let Some(message) = self.next_message(py)? {
-            return Ok(Py::new(py, Ready::with(message))?.into_any());
+            let yields = self.lock().is_end_of_row();
+            return Ok(Py::new(py, Ready::with(message, yields))?.into_any());
         }
         let future = self.future(py)?;
         {
