@@ -179,6 +179,12 @@ impl Live {
         None
     }
 
+    /// The application has taken what was here: more is read in the next turn, if there is more.
+    pub(super) fn resume(&mut self, now: Time) {
+        self.websocket.set_reading(!self.owes_answer, now);
+        self.has_more = self.upgraded.is_readable() || !(self.rest.is_empty() || self.is_partial);
+    }
+
     /// Reads up to the next news. `wants`: the application has nothing that it has not taken yet; else what the client
     /// sends has to wait.
     pub(super) fn advance(&mut self, py: Python<'_>, now: Time, buffer: &mut [u8], wants: bool) -> Option<News> {

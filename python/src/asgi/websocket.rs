@@ -207,29 +207,39 @@ impl Socket {
     /// What `receive` gives; `None`: it has to wait.
     pub(super) fn take_message(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
-        let (payload, ended) = {
-            let mut inner = slf.get().lock();
-            if !std::mem::replace(&mut inner.is_connected, true) {
-                drop(inner);
-                return message(py, "websocket.connect").map(|message| Some(message.into_any().unbind()));
-            }
-            let payload = inner.waiting.take();
-            let ended = inner.ended.clone().filter(|_| payload.is_none());
-            (payload, ended)
-        };
+        if !std::mem::replace(&mut slf.get().lock().is_connected, true) {
+            return message(py, "websocket.connect").map(|message| Some(message.into_any().unbind()));
+        }
+        let is_empty = slf.get().lock().waiting.is_none();
+        if is_empty {
+            Self::drive(slf, false)?;
+        }
+        let payload = slf.get().lock().waiting.take();
         if let Some(payload) = payload {
             let message = message(py, "websocket.receive")?;
             let payload = payload.into_bound(py);
             let key = if payload.is_instance_of::<PyString>() { intern!(py, "text") } else { intern!(py, "bytes") };
             message.set_item(key, payload)?;
-            Self::drive(slf, false)?;
+            Self::resume(slf)?;
             return Ok(Some(message.into_any().unbind()));
         }
-        let Some((code, reason)) = ended else { return Ok(None) };
+        let Some((code, reason)) = slf.get().lock().ended.clone() else { return Ok(None) };
         let message = message(py, "websocket.disconnect")?;
         message.set_item(intern!(py, "code"), code)?;
         message.set_item(intern!(py, "reason"), &*reason)?;
         Ok(Some(message.into_any().unbind()))
+    }
+
+    /// A message was taken: the client is listened to again, but not before the application has taken its step. So
+    /// what it answers at once leaves before what the client's next frame brings about, a Close for instance.
+    fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut effects = Effects::default();
+        if let State::Open(live) = &mut slf.get().lock().state {
+            let now = clock::now();
+            live.resume(now);
+            effects.plan = live.plan(now).map(|due| (live.upgraded().place(), due));
+        }
+        Self::perform(slf, effects)
     }
 
     /// Has this future resolved when there is something to take.
