@@ -358,10 +358,10 @@ def test_an_idle_one_is_small(sockets):
     server = sockets()
     (worker,) = server.workers()
     with contextlib.ExitStack() as stack:
-        open_many(stack, server, 200)
+        open_many(stack, server, 100)
         before = procs.private_bytes(worker)
-        open_many(stack, server, 1000)
-        each = (procs.private_bytes(worker) - before) / 1000
+        open_many(stack, server, 800)
+        each = (procs.private_bytes(worker) - before) / 800
     # The scope, the task and the frames of the application are in it.
     assert each < 12_000, each
 
