@@ -1,5 +1,6 @@
 # make run    builds everything and serves the Flask example on 127.0.0.1:8000 with 4 workers
 # make test   sets up what the tests need and runs them all
+# make autobahn  runs all cases of the Autobahn suite, of which `make test` runs most
 # make fuzz   looks for bytes that break the codec, FUZZ_SECONDS for each target
 # make bench  measures gunicorn-rs and its peers side by side
 #
@@ -10,7 +11,8 @@ CARGO ?= cargo
 JOBS ?= 4
 VENVS := target/venv
 
-TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio websockets
+TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio websockets \
+    kosoku==0.1.0
 RUN_REQUIREMENTS := flask
 # Apart from the others, which stay small so. Pytest and its plug-ins are those of the tests.
 FRAMEWORK_REQUIREMENTS := pytest pytest-xdist pytest-timeout fastapi starlette 'django<6' quart litestar httpx \
@@ -24,7 +26,8 @@ FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: build run test lint test-rust test-wheel test-python test-frameworks test-venv test-fuzz fuzz fuzz-build fuzz-short bench
+.PHONY: build run test lint test-rust test-wheel test-python test-frameworks test-venv test-fuzz fuzz fuzz-build \
+    fuzz-short bench autobahn
 
 build:
 	$(CARGO) build --release
@@ -63,6 +66,9 @@ test-python: build test-venv
 test-frameworks: build
 	$(PYTHON) tools/make_venv.py $(VENVS)/frameworks $(FRAMEWORK_REQUIREMENTS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/frameworks/bin/python -m pytest --numprocesses $(JOBS) tests/frameworks
+
+autobahn: build test-venv
+	GUNICORN_AUTOBAHN=all PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest tests/process/test_autobahn.py
 
 # Named as a target even though it is this machine: else build scripts, which have no fuzzer in them, would be
 # instrumented too. RUSTFLAGS would take the place of the flags in fuzz/.cargo/config.toml.

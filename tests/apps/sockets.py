@@ -101,7 +101,7 @@ async def attempt(send, message):
     try:
         await send(message)
     except Exception as error:
-        tell("raised", f"{type(error).__mro__[-4].__name__} {type(error).__name__}: {error}")
+        tell("raised", f"{type(error).__name__}: {error}")
 
 
 async def disorderly(scope, receive, send):
@@ -174,4 +174,4 @@ async def impatient(scope, receive, send):
     await send({"type": "websocket.send", "text": str(numbers == list(range(300)))})
 
 
-PLAYS = {name: play for name, play in globals().items() if asyncio.iscoroutinefunction(play)}
+PLAYS = {"": echo, **{name: play for name, play in globals().items() if asyncio.iscoroutinefunction(play)}}

@@ -70,6 +70,8 @@ pub(super) struct Live {
     start: usize,
     /// The protocol can do nothing with the rest before more of it is there.
     is_partial: bool,
+    /// Something was sent since the client was last pinged, or never was.
+    has_sent: bool,
     /// A pong waits for its client: one that asks and does not read has to wait, too.
     owes_answer: bool,
     write_timeout: Duration,
@@ -92,6 +94,7 @@ impl Live {
             rest: ahead,
             start: 0,
             is_partial: false,
+            has_sent: false,
             owes_answer: false,
             write_timeout,
             write_due: None,
@@ -172,11 +175,21 @@ impl Live {
         while let Some(action) = self.websocket.on_time(now, &mut out) {
             let sent = self.answer(now, &out);
             out.clear();
+            // Both sides have been silent for so long: the memory of the compression is worth more than its effect.
+            if !std::mem::take(&mut self.has_sent) {
+                self.websocket.forget_sent();
+            }
             if sent.is_err() || matches!(action, Action::Disconnect(_)) {
                 return Some(News::Broken);
             }
         }
         None
+    }
+
+    /// The application has taken what was here: more is read in the next turn, if there is more.
+    pub(super) fn resume(&mut self, now: Time) {
+        self.websocket.set_reading(!self.owes_answer, now);
+        self.has_more = self.upgraded.is_readable() || !(self.rest.is_empty() || self.is_partial);
     }
 
     /// Reads up to the next news. `wants`: the application has nothing that it has not taken yet; else what the client
@@ -292,6 +305,7 @@ impl Live {
             };
             self.upgraded.write_owned(&head, payload)?;
         }
+        self.has_sent = true;
         self.note_written(now);
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! What `receive` of a WebSocket gives to await: it takes the next message when its task runs, not before, so that a
 //! task which is cancelled takes none with it.
 //!
-//! It is a coroutine to whoever asks (`collections.abc.Coroutine`), so that `create_task(receive())` works as with other
-//! servers.
+//! It is a coroutine to whoever asks (`collections.abc.Coroutine`), so that `create_task(receive())` works as with
+//! other servers.
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;

@@ -10,24 +10,25 @@
 //! From `Open` on nothing of the request is kept. A message is read when the last one has been taken, and lies here
 //! until it is: whoever waits in `receive` is woken and takes it then, so that none is lost when a task is cancelled.
 
+mod answer;
+mod send;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gunicorn::http::ResponseError;
 use gunicorn::http::ws::Handshake;
 use gunicorn::reactor::{Attention, Exchange, Upgraded};
 use gunicorn::sys::clock;
 use gunicorn::time::Time;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::cycle::{Cycle, gone};
 use super::engine::Engine;
-use super::live::{Failure, Live, Message, News};
+use super::live::{Live, News};
 use super::message;
 use super::receiving::Receiving;
-use crate::wsgi::Head;
 
 /// Code that an application sees when the client has gone without a word (RFC 6455, section 7.1.5).
 const ABNORMAL: u16 = 1006;
@@ -207,29 +208,39 @@ impl Socket {
     /// What `receive` gives; `None`: it has to wait.
     pub(super) fn take_message(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
-        let (payload, ended) = {
-            let mut inner = slf.get().lock();
-            if !std::mem::replace(&mut inner.is_connected, true) {
-                drop(inner);
-                return message(py, "websocket.connect").map(|message| Some(message.into_any().unbind()));
-            }
-            let payload = inner.waiting.take();
-            let ended = inner.ended.clone().filter(|_| payload.is_none());
-            (payload, ended)
-        };
+        if !std::mem::replace(&mut slf.get().lock().is_connected, true) {
+            return message(py, "websocket.connect").map(|message| Some(message.into_any().unbind()));
+        }
+        let is_empty = slf.get().lock().waiting.is_none();
+        if is_empty {
+            Self::drive(slf, false)?;
+        }
+        let payload = slf.get().lock().waiting.take();
         if let Some(payload) = payload {
             let message = message(py, "websocket.receive")?;
             let payload = payload.into_bound(py);
             let key = if payload.is_instance_of::<PyString>() { intern!(py, "text") } else { intern!(py, "bytes") };
             message.set_item(key, payload)?;
-            Self::drive(slf, false)?;
+            Self::resume(slf)?;
             return Ok(Some(message.into_any().unbind()));
         }
-        let Some((code, reason)) = ended else { return Ok(None) };
+        let Some((code, reason)) = slf.get().lock().ended.clone() else { return Ok(None) };
         let message = message(py, "websocket.disconnect")?;
         message.set_item(intern!(py, "code"), code)?;
         message.set_item(intern!(py, "reason"), &*reason)?;
         Ok(Some(message.into_any().unbind()))
+    }
+
+    /// A message was taken: the client is listened to again, but not before the application has taken its step. So
+    /// what it answers at once leaves before what the client's next frame brings about, a Close for instance.
+    fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let mut effects = Effects::default();
+        if let State::Open(live) = &mut slf.get().lock().state {
+            let now = clock::now();
+            live.resume(now);
+            effects.plan = live.plan(now).map(|due| (live.upgraded().place(), due));
+        }
+        Self::perform(slf, effects)
     }
 
     /// Has this future resolved when there is something to take.
@@ -245,193 +256,6 @@ impl Socket {
         kept.push(future.clone().unbind());
         self.lock().receiving.append(&mut kept);
         Ok(())
-    }
-
-    fn accept(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
-        let subprotocol: Option<String> = match message::entry(message, intern!(py, "subprotocol"))? {
-            Some(name) => Some(name.extract()?),
-            None => None,
-        };
-        let mut head = Head::default();
-        head.set_fields(101, "", message::entry(message, intern!(py, "headers"))?.as_ref())?;
-        let fields = head.owned_fields();
-        let fields: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
-        this.switch(kind, subprotocol.as_deref(), &fields)?;
-        Self::drive(slf, false)
-    }
-
-    fn switch(&self, kind: &Bound<'_, PyString>, subprotocol: Option<&str>, fields: &[(&[u8], &[u8])]) -> PyResult<()> {
-        let mut inner = self.lock();
-        let is_gone = inner.ended.is_some();
-        match &mut inner.state {
-            State::Opening(_) if is_gone => return Err(gone()),
-            State::Opening(opening) => {
-                let Opening { exchange, handshake, .. } = &mut **opening;
-                let sent = exchange.switch_to_websocket(handshake, subprotocol.map(str::as_bytes), fields);
-                sent.map_err(|error| match error {
-                    ResponseError::Gone => gone(),
-                    error => PyValueError::new_err(error.to_string()),
-                })?;
-            }
-            _ => return Err(message::unexpected(kind, "the handshake has been answered")),
-        }
-        if let State::Opening(opening) = std::mem::replace(&mut inner.state, State::Over) {
-            let Opening { exchange, handshake, began, lane } = *opening;
-            let live = self.engine.get().upgrade(exchange, handshake.deflate(), began, lane);
-            inner.state = State::Open(Box::new(live));
-        }
-        Ok(())
-    }
-
-    fn send_message(
-        slf: &Bound<'_, Self>,
-        message: &Bound<'_, PyAny>,
-        kind: &Bound<'_, PyString>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let payload = match message::entry(message, intern!(py, "text"))? {
-            Some(text) => Message::Text(text.extract()?),
-            None => match message::bytes(message, intern!(py, "bytes"))? {
-                Some(bytes) => Message::Binary(bytes.into()),
-                None => return Err(PyValueError::new_err(format!("{kind} has neither text nor bytes"))),
-            },
-        };
-        let (sent, is_flushed) = {
-            let mut inner = slf.get().lock();
-            let is_closed_by_us = inner.is_closed_by_us;
-            match &mut inner.state {
-                State::Open(live) => (live.send(clock::now(), payload), live.is_flushed()),
-                State::Opening(_) => return Err(message::unexpected(kind, "websocket.accept has to come first")),
-                State::Denying(_) => return Err(message::unexpected(kind, "the handshake has been refused")),
-                State::Over if is_closed_by_us => return Err(message::unexpected(kind, "the WebSocket is closed")),
-                State::Over => return Err(gone()),
-            }
-        };
-        match sent {
-            Ok(()) if is_flushed => Ok(slf.get().engine.get().nothing(py)),
-            Ok(()) => Self::drain(slf),
-            Err(failure) => Err(Self::failed(slf, failure, kind)?),
-        }
-    }
-
-    /// Waits for the client to take what is here.
-    fn drain(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let engine = slf.get().engine.get();
-        let future = engine.future(slf.py())?;
-        {
-            let mut inner = slf.get().lock();
-            if let State::Open(live) = &mut inner.state {
-                engine.attend_upgraded(live.upgraded());
-            }
-            inner.sending.push(future.clone_ref(slf.py()));
-        }
-        // It may have been taken before the poll was asked.
-        Self::drive(slf, false)?;
-        Ok(future)
-    }
-
-    /// What a failure is to the application. One that means the client's end has its consequences.
-    fn failed(slf: &Bound<'_, Self>, failure: Failure, kind: &Bound<'_, PyString>) -> PyResult<PyErr> {
-        let effects = {
-            let mut inner = slf.get().lock();
-            match failure {
-                Failure::Code(code) => return Ok(PyValueError::new_err(format!("invalid close code {code}"))),
-                Failure::Closed if inner.is_closed_by_us => {
-                    return Ok(message::unexpected(kind, "websocket.close has been sent"));
-                }
-                Failure::Closed => return Ok(gone()),
-                Failure::Gone => {
-                    let mut effects = Effects::default();
-                    inner.note(News::Broken, &mut effects);
-                    effects
-                }
-            }
-        };
-        Self::perform(slf, effects)?;
-        Ok(gone())
-    }
-
-    fn close(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<()> {
-        let py = slf.py();
-        let code = message::entry(message, intern!(py, "code"))?.map_or(Ok(1000), |code| code.extract::<u16>())?;
-        let reason: Option<String> = match message::entry(message, intern!(py, "reason"))? {
-            Some(reason) => Some(reason.extract()?),
-            None => None,
-        };
-        let is_opening = match &slf.get().lock().state {
-            State::Opening(_) => true,
-            State::Denying(_) => return Err(message::unexpected(kind, "the handshake has been refused")),
-            State::Open(_) | State::Over => false,
-        };
-        if is_opening {
-            return slf.get().refuse(py, 403);
-        }
-        match slf.get().begin_to_close(code, reason.as_deref().unwrap_or_default()) {
-            Ok(()) => Self::drive(slf, false),
-            Err(failure) => Err(Self::failed(slf, failure, kind)?),
-        }
-    }
-
-    fn begin_to_close(&self, code: u16, reason: &str) -> Result<(), Failure> {
-        let mut inner = self.lock();
-        let State::Open(live) = &mut inner.state else { return Err(Failure::Closed) };
-        live.close(clock::now(), code, reason)?;
-        inner.is_closed_by_us = true;
-        inner.waiting = None;
-        Ok(())
-    }
-
-    /// Answers the handshake with this status, if it has not been answered.
-    fn refuse(&self, py: Python<'_>, status: u16) -> PyResult<()> {
-        let mut inner = self.lock();
-        let State::Opening(_) = &inner.state else { return Ok(()) };
-        let State::Opening(opening) = std::mem::replace(&mut inner.state, State::Over) else { return Ok(()) };
-        let Opening { mut exchange, began, lane, .. } = *opening;
-        match inner.ended.is_some() {
-            true => exchange.abort(),
-            false => exchange.refuse(status, ""),
-        }
-        inner.ended.get_or_insert((ABNORMAL, "".into()));
-        inner.is_closed_by_us = true;
-        let receivers = std::mem::take(&mut inner.receiving);
-        drop(inner);
-        self.engine.get().complete(py, exchange, began, lane);
-        for future in receivers {
-            if !is_done(future.bind(py))? {
-                future.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The application answers the handshake as it would answer a request: from now on by a cycle.
-    fn deny(&self, py: Python<'_>, kind: &Bound<'_, PyString>) -> PyResult<Py<Cycle>> {
-        let mut inner = self.lock();
-        match &inner.state {
-            State::Denying(cycle) => return Ok(cycle.clone_ref(py)),
-            State::Opening(_) if inner.ended.is_some() => return Err(gone()),
-            State::Opening(_) => {}
-            State::Open(_) | State::Over => return Err(message::unexpected(kind, "the handshake has been answered")),
-        }
-        let State::Opening(opening) = std::mem::replace(&mut inner.state, State::Over) else { return Err(gone()) };
-        drop(inner);
-        let Opening { exchange, began, lane, .. } = *opening;
-        let cycle = Py::new(py, Cycle::new(exchange, self.engine.clone_ref(py), began, lane))?;
-        let mut inner = self.lock();
-        inner.state = State::Denying(cycle.clone_ref(py));
-        inner.ended.get_or_insert((ABNORMAL, "".into()));
-        Ok(cycle)
-    }
-
-    /// The application is through: a WebSocket that is open is closed, one that waits for an answer refused.
-    fn conclude(slf: &Bound<'_, Self>, status: u16, code: u16) -> PyResult<()> {
-        slf.get().lock().is_through = true;
-        slf.get().refuse(slf.py(), status)?;
-        match slf.get().begin_to_close(code, "") {
-            Ok(()) | Err(Failure::Closed | Failure::Code(_)) => Self::drive(slf, false),
-            Err(failure) => Self::failed(slf, failure, intern!(slf.py(), "websocket.close")).map(drop),
-        }
     }
 }
 
