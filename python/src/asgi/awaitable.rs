@@ -9,7 +9,19 @@ use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 
 /// How many of one task are ready in a row before it yields.
-pub(super) const ROW: u32 = 16;
+const ROW: u32 = 16;
+
+/// Counts them.
+#[derive(Debug, Default)]
+pub(super) struct Row(u32);
+
+impl Row {
+    /// Counts one; whether it is to yield.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.0 = (self.0 + 1) % ROW;
+        self.0 == 0
+    }
+}
 
 /// The Python object. Its value is taken once.
 #[pyclass(frozen, name = "Ready", module = "gunicorn_rs")]

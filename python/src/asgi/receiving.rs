@@ -4,6 +4,8 @@
 //! It is a coroutine to whoever asks (`collections.abc.Coroutine`), so that `create_task(receive())` works as with
 //! other servers.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,11 +16,12 @@ use super::websocket::Socket;
 #[pyclass(frozen, name = "Receiving", module = "gunicorn_rs")]
 pub(super) struct Receiving {
     socket: Py<Socket>,
+    has_begun: AtomicBool,
 }
 
 impl Receiving {
     pub(super) fn new(socket: Py<Socket>) -> Self {
-        Self { socket }
+        Self { socket, has_begun: AtomicBool::new(false) }
     }
 }
 
@@ -32,9 +35,13 @@ impl Receiving {
         this
     }
 
-    /// Ends with the message (PEP 380), or gives the future that its task is to wait for.
+    /// Ends with the message (PEP 380), or gives the future that its task is to wait for; or `None`, so that the loop's
+    /// others have their turn.
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let socket = self.socket.bind(py);
+        if !self.has_begun.swap(true, Relaxed) && socket.get().is_end_of_row() {
+            return Ok(py.None());
+        }
         if let Some(message) = Socket::take_message(socket)? {
             return Err(PyStopIteration::new_err((message,)));
         }

@@ -24,6 +24,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::awaitable::Row;
 use super::cycle::{Cycle, gone};
 use super::engine::Engine;
 use super::live::{Live, News};
@@ -60,6 +61,7 @@ struct Inner {
     is_closed_by_us: bool,
     /// The application has returned, or raised.
     is_through: bool,
+    row: Row,
     receiving: Vec<Py<PyAny>>,
     sending: Vec<Py<PyAny>>,
 }
@@ -103,6 +105,7 @@ impl Socket {
             ended: None,
             is_closed_by_us: false,
             is_through: false,
+            row: Row::default(),
             receiving: Vec::new(),
             sending: Vec::new(),
         };
@@ -203,6 +206,11 @@ impl Socket {
             };
         }
         if effects.is_news { engine.cancel_later(slf.as_any()) } else { Ok(()) }
+    }
+
+    /// Counts a message; whether its task is to let the loop's others have their turn.
+    pub(super) fn is_end_of_row(&self) -> bool {
+        self.lock().row.is_over()
     }
 
     /// What `receive` gives; `None`: it has to wait.

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::{Effects, Socket, State};
+use crate::asgi::awaitable::Ready;
 use crate::asgi::cycle::gone;
 use crate::asgi::live::{Failure, Message, News};
 use crate::asgi::message;
@@ -37,6 +38,7 @@ impl Socket {
             }
         };
         match sent {
+            Ok(()) if is_flushed && slf.get().is_end_of_row() => Ok(Py::new(py, Ready::later())?.into_any()),
             Ok(()) if is_flushed => Ok(slf.get().engine.get().nothing(py)),
             Ok(()) => Self::drain(slf),
             Err(failure) => Err(Self::failed(slf, failure, kind)?),
