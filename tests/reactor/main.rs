@@ -12,3 +12,4 @@ mod server;
 mod slow;
 mod spool;
 mod stop;
+mod upgraded;
