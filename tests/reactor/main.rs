@@ -13,3 +13,4 @@ mod server;
 mod slow;
 mod spool;
 mod stop;
+mod upgraded;
