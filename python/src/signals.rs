@@ -20,8 +20,8 @@ pub(crate) static CONTROL: Control = Control::new();
 /// handler writes to it too.
 static WAKE: OnceLock<OwnedFd> = OnceLock::new();
 
-/// Ends the wait of whoever watches the pipe. The interpreter's own handler has done so, unless an event loop has put its
-/// own descriptor in the place of ours: uvloop does for as long as it runs, asyncio once a signal is added to it.
+/// Ends the wait of whoever watches the pipe. The interpreter's own handler has done so, unless an event loop has put
+/// its own descriptor in the place of ours: uvloop does for as long as it runs, asyncio once a signal is added to it.
 fn wake() {
     if let Some(pipe) = WAKE.get() {
         // A pipe that is full will end the wait as well.

@@ -26,8 +26,8 @@ use crate::zygote;
 /// Turns in a row before the loop's other callbacks are let run.
 const TURNS: u32 = 4;
 
-/// What requests that do not end leave of `graceful_timeout` to the shut-down of the lifespan, or a quarter of it if that
-/// is less.
+/// What requests that do not end leave of `graceful_timeout` to the shut-down of the lifespan, or a quarter of it if
+/// that is less.
 const LIFESPAN_RESERVE: Duration = Duration::from_secs(2);
 
 /// What is used for moments only, and never while Python code runs.
