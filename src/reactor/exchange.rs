@@ -248,8 +248,8 @@ impl Exchange {
         self.finish_with(&[])
     }
 
-    /// As `finish`, with trailers, which have been checked by [`ResponseHead::check`]. A client that gets no chunks gets
-    /// none.
+    /// As `finish`, with trailers, which have been checked by [`ResponseHead::check`]. A client that gets no chunks
+    /// gets none.
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
