@@ -97,7 +97,10 @@ def test_server_sent_events(client, server):
         assert response.headers["content-type"].startswith("text/event-stream")
         events = (line for line in response.iter_lines() if line.startswith("data:"))
         assert [next(events).removeprefix("data:").strip() for _ in range(5)] == ["0", "1", "2", "3", "4"]
-    eventually(lambda: server.log("stdout").count("events are over") == before + 1, what="the stream ends with its client")
+    eventually(
+        lambda: server.log("stdout").count("events are over") == before + 1,
+        what="the stream ends with its client",
+    )
 
 
 def test_background_task(client, framework):
