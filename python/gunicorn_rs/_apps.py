@@ -25,6 +25,16 @@ def prepare(argv, chdir, pythonpath, environment, software):
     sys.argv[:] = argv
 
 
+def is_async(app):
+    """Whether the application is an async callable, so that it speaks ASGI 3."""
+    import functools
+    import inspect
+
+    while isinstance(app, functools.partial):
+        app = app.func
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))
+
+
 def load(name):
     """The application."""
     module_name, _, expression = name.partition(":")

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextvars
-import functools
-import inspect
 import sys
 import traceback
 
@@ -20,13 +18,6 @@ def explain(error):
         return "".join(traceback.format_exception(error))
     cause = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
     return f"{error}\n{cause}"
-
-
-def is_async(app):
-    """Whether the application is an async callable, so that it speaks ASGI 3."""
-    while isinstance(app, functools.partial):
-        app = app.func
-    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))
 
 
 def make_loop(kind):
@@ -164,7 +155,8 @@ class Runner:
     def cancel(self, cycle):
         """The client has gone, and the application has had its time to notice."""
         task = self.tasks.get(cycle)
-        if task is not None:
+        # Of one whose response is complete it is background work, which goes on.
+        if task is not None and cycle.is_open():
             task.cancel()
 
     def serve(self, descriptor):

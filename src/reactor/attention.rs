@@ -35,6 +35,16 @@ impl Reactor {
         exchange.connection.watch_all(self.poll.registry(), Token(exchange.place))
     }
 
+    /// What is known of an exchange that was not attended to so far.
+    pub fn attention_to(&self, exchange: &Exchange) -> Attention {
+        let place = exchange.place;
+        let hung_up = match self.places.get(place) {
+            Some(Place::Out(readiness)) => readiness.hung_up || exchange.connection.readiness.hung_up,
+            _ => false,
+        };
+        Attention { place, hung_up, is_due: false }
+    }
+
     /// From now on somebody wants to be told.
     pub(super) fn note_attendance(&mut self) {
         self.attends = true;
@@ -103,17 +113,17 @@ impl Exchange {
         self.work.body_error.get_or_insert(BodyError::TooSlow);
     }
 
-    /// Sends what waits, as far as the socket takes it; `true`: all of it.
+    /// Sends what waits, as far as the socket takes it; says how many bytes that were.
     ///
     /// # Errors
     /// [`ResponseError::Gone`].
-    pub fn try_flush(&mut self) -> Result<bool, ResponseError> {
+    pub fn try_flush(&mut self) -> Result<u64, ResponseError> {
+        self.connection.take_moved();
         loop {
             match self.connection.flush() {
-                Ok(Flushed::All) => return Ok(true),
-                Ok(Flushed::Blocked) => return Ok(false),
+                Ok(Flushed::All | Flushed::Blocked) => return Ok(self.connection.take_moved()),
                 Ok(Flushed::Enough) => {}
-                Err(_) => return self.lose().map(|()| false),
+                Err(_) => return self.lose().map(|()| 0),
             }
         }
     }

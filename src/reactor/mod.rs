@@ -232,6 +232,10 @@ impl Reactor {
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
         self.accept_overdue();
         self.stands_back = false;
+        if self.acceptor.is_unwatched() {
+            // It may be for this that `turn` was called, and nobody may call it again.
+            self.shared.now = clock::now();
+        }
         self.gate()?;
         self.work(self.wait_time(timeout))
     }

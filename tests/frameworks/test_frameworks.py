@@ -134,7 +134,6 @@ def test_errors(client, server, framework):
     assert response.status_code == 418 and "short and stout" in response.text
 
 
-@pytest.mark.xfail(reason="WebSocket is not served yet", strict=False)
 def test_websocket(server, framework):
     no_such(framework, "WebSocket", "django")
     from websockets.sync.client import connect

@@ -156,7 +156,7 @@ def without_form(outcome):
     if not isinstance(outcome, Accepted):
         return outcome
     target = re.sub(r"^https?://[^/?]*|^[^/?]*:(?=\d+$)", "", outcome.target, flags=re.IGNORECASE)
-    return replace(outcome, target=target.removesuffix("?"))
+    return replace(outcome, target=target.removesuffix("?") if target[:1] not in ("", "?") else "/" + target.removesuffix("?"))
 
 
 def saw(response, expected):

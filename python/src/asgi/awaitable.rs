@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 
 /// How many of one task are ready in a row before it yields.
@@ -23,28 +22,22 @@ impl Row {
     }
 }
 
-/// The Python object. Its value is taken once.
+/// The Python object. Its value is `None`.
 #[pyclass(frozen, name = "Ready", module = "gunicorn_rs")]
 pub(super) struct Ready {
-    value: Option<Py<PyAny>>,
     /// The loop's others have their turn first.
     yields: AtomicBool,
 }
 
 impl Ready {
-    /// One whose value is `None`; it can be awaited any number of times.
+    /// One that can be awaited any number of times.
     pub(super) fn nothing() -> Self {
-        Self { value: None, yields: AtomicBool::new(false) }
+        Self { yields: AtomicBool::new(false) }
     }
 
-    /// One with a value.
-    pub(super) fn with(value: Py<PyAny>, yields: bool) -> Self {
-        Self { value: Some(value), yields: AtomicBool::new(yields) }
-    }
-
-    /// One without, that yields.
+    /// One that yields.
     pub(super) fn later() -> Self {
-        Self { value: None, yields: AtomicBool::new(true) }
+        Self { yields: AtomicBool::new(true) }
     }
 }
 
@@ -58,15 +51,12 @@ impl Ready {
         this
     }
 
-    /// The end of the iteration carries the value (PEP 380). A bare `None` before it lets the loop go on with others.
+    /// The end of the iteration is the value (PEP 380). A bare `None` before it lets the loop go on with others.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         if self.yields.load(Relaxed) {
             self.yields.store(false, Relaxed);
             return Ok(Some(py.None()));
         }
-        match &self.value {
-            None => Ok(None),
-            Some(value) => Err(PyStopIteration::new_err((value.clone_ref(py),))),
-        }
+        Ok(None)
     }
 }

@@ -15,6 +15,7 @@ use super::cycle::Cycle;
 use super::engine::Engine;
 use super::live::{BUFFER_BYTES, Live};
 use super::websocket::Socket;
+use crate::zygote;
 
 /// Over how long the farewells are spread when the server goes, so that not all clients come back at once.
 const FAREWELLS: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ impl Client {
     }
 
     /// Has the reactor tell of its socket; gives the place, unless it is over.
-    pub(super) fn attend(&self) -> Option<usize> {
+    pub(super) fn attend(&self) -> Option<Attention> {
         match self {
             Self::Request(cycle) => cycle.get().attend(),
             Self::WebSocket(socket) => socket.get().attend(),
@@ -109,11 +110,15 @@ impl Engine {
     pub(super) fn watch_fresh(&self, py: Python<'_>) -> PyResult<()> {
         let fresh = std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner));
         for client in fresh {
-            let Some(place) = client.attend() else { continue };
+            let Some(known) = client.attend() else { continue };
             let copy = client.clone_ref(py);
-            self.attended.lock().unwrap_or_else(PoisonError::into_inner).insert(place, client);
+            self.attended.lock().unwrap_or_else(PoisonError::into_inner).insert(known.place, client);
             if let (Client::WebSocket(socket), true) = (copy, self.is_stopping()) {
                 Socket::say_farewell_at(socket.bind(py), clock::now())?;
+            }
+            // What the reactor has told of it so far nobody has heard.
+            if let Err(error) = self.tell(py, known) {
+                log::error!("{}", zygote::traceback(py, &error).trim_end());
             }
         }
         Ok(())

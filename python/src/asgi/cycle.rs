@@ -12,9 +12,10 @@ use pyo3::exceptions::{PyConnectionResetError, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::awaitable::{Ready, Row};
+use super::awaitable::Row;
 use super::engine::Engine;
 use super::message;
+use super::receiving::Receiving;
 use crate::wsgi::Head;
 
 /// How far the response has come.
@@ -49,11 +50,16 @@ struct Inner {
     stage: Stage,
     incoming: Incoming,
     trailers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The future that `receive` waits by.
-    receiving: Option<Py<PyAny>>,
-    /// The future that `send` waits by.
-    sending: Option<Py<PyAny>>,
+    /// A message that has arrived for who waits, and that nobody has taken.
+    arrived: Option<Py<PyAny>>,
+    /// The futures that wait in `receive`.
+    receiving: Vec<Py<PyAny>>,
+    /// The futures that wait in `send`.
+    sending: Vec<Py<PyAny>>,
     is_gone: bool,
+    /// When a client that sends nothing more of its body, or takes nothing, has had its time.
+    body_due: Option<Time>,
+    write_due: Option<Time>,
     row: Row,
     began: Time,
     lane: Option<usize>,
@@ -75,8 +81,11 @@ impl Cycle {
             stage: Stage::Waiting,
             incoming,
             trailers: Vec::new(),
-            receiving: None,
-            sending: None,
+            arrived: None,
+            receiving: Vec::new(),
+            body_due: None,
+            write_due: None,
+            sending: Vec::new(),
             is_gone: false,
             row: Row::default(),
             began,
@@ -91,11 +100,11 @@ impl Cycle {
     }
 
     /// Has the reactor tell of the client's socket, if the exchange is not over.
-    pub(super) fn attend(&self) -> Option<usize> {
+    pub(super) fn attend(&self) -> Option<Attention> {
         let mut inner = self.lock();
         let exchange = inner.exchange.as_mut()?;
         self.engine.get().attend(exchange);
-        Some(exchange.place())
+        Some(self.engine.get().attention_to(exchange))
     }
 
     /// The reactor has told of it. Whether the client has gone just now.
@@ -110,9 +119,11 @@ impl Cycle {
 
     /// A body that pauses, or a reader that takes nothing, has had its time.
     fn lose_patience(&self, py: Python<'_>) -> PyResult<()> {
+        let now = clock::now();
         let (is_sending, is_receiving) = {
             let inner = self.lock();
-            (inner.sending.is_some(), inner.receiving.is_some() && matches!(inner.incoming, Incoming::Open))
+            let is_late = |due: Option<Time>| due.is_some_and(|due| due <= now);
+            (is_late(inner.write_due), is_late(inner.body_due))
         };
         if is_sending {
             if let Some(exchange) = &mut self.lock().exchange {
@@ -120,46 +131,103 @@ impl Cycle {
                 let _ = exchange.lose();
             }
             self.note_lost(py)?;
-        } else if is_receiving {
+        } else if is_receiving && self.is_anybody_receiving(py)? {
             if let Some(exchange) = &mut self.lock().exchange {
                 exchange.give_up_body();
             }
             self.go_on_receiving(py)?;
         }
+        self.lock().body_due.take_if(|due| *due <= now);
+        self.set_deadline();
         Ok(())
     }
 
-    /// Resolves `receive`, if something has arrived for it.
-    fn go_on_receiving(&self, py: Python<'_>) -> PyResult<()> {
-        if self.lock().receiving.is_none() {
-            return Ok(());
-        }
-        if let Some(message) = self.next_message(py)? {
-            let waiting = self.lock().receiving.take();
-            if let Some(future) = waiting {
-                resolve(future.bind(py), message.bind(py))?;
+    /// Whether a task waits in `receive` that was not cancelled.
+    fn is_anybody_receiving(&self, py: Python<'_>) -> PyResult<bool> {
+        let receiving: Vec<_> = self.lock().receiving.iter().map(|future| future.clone_ref(py)).collect();
+        for future in &receiving {
+            if !is_done(future.bind(py))? {
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Counts a message; whether its task is to let the loop's others have their turn.
+    pub(super) fn is_end_of_row(&self) -> bool {
+        self.lock().row.is_over()
+    }
+
+    /// What `receive` gives; `None`: it has to wait.
+    pub(super) fn take_message(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let arrived = self.lock().arrived.take();
+        if arrived.is_some() { Ok(arrived) } else { self.next_message(py) }
+    }
+
+    /// A future that is resolved when there may be a message to take.
+    pub(super) fn wait_for_message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let future = self.future(py)?;
+        {
+            let mut inner = self.lock();
+            let is_open = matches!(inner.incoming, Incoming::Open);
+            if let Some(exchange) = &mut inner.exchange {
+                let engine = self.engine.get();
+                engine.attend(exchange);
+                if is_open {
+                    inner.body_due = Some(exchange.body_due(clock::now()));
+                }
+            }
+            inner.receiving.push(future.clone_ref(py));
+        }
+        self.set_deadline();
+        // It may have come before the poll was asked.
+        self.go_on_receiving(py)?;
+        self.engine.get().schedule(py)?;
+        Ok(future.into_bound(py))
+    }
+
+    /// Wakes who waits in `receive`, if something has arrived. It is kept here until it is taken: whoever was woken may
+    /// be cancelled before.
+    fn go_on_receiving(&self, py: Python<'_>) -> PyResult<()> {
+        {
+            let inner = self.lock();
+            if inner.receiving.is_empty() || inner.arrived.is_some() {
+                return Ok(());
+            }
+        }
+        let Some(message) = self.next_message(py)? else { return Ok(()) };
+        let receiving = {
+            let mut inner = self.lock();
+            inner.arrived = Some(message);
+            inner.body_due = None;
+            std::mem::take(&mut inner.receiving)
+        };
+        wake(py, &receiving)
     }
 
     /// Resolves `send`, if the output is sent.
     fn go_on_sending(&self, py: Python<'_>) -> PyResult<()> {
-        let flushed = match &mut *self.lock() {
-            Inner { exchange: Some(exchange), sending: Some(_), .. } => exchange.try_flush(),
+        let moved = match &mut *self.lock() {
+            Inner { exchange: Some(exchange), sending, .. } if !sending.is_empty() => {
+                exchange.try_flush().map(|moved| (moved, exchange.is_flushed()))
+            }
             _ => return Ok(()),
         };
-        match flushed {
-            Ok(false) => {
-                self.await_reader();
+        match moved {
+            Ok((moved, false)) => {
+                self.await_reader(moved > 0);
                 Ok(())
             }
-            Ok(true) => {
-                let waiting = self.lock().sending.take();
-                self.clear_deadline();
-                waiting.map_or(Ok(()), |future| resolve(future.bind(py), py.None().bind(py)))
+            Ok((_, true)) => {
+                let sending = {
+                    let mut inner = self.lock();
+                    inner.write_due = None;
+                    std::mem::take(&mut inner.sending)
+                };
+                self.set_deadline();
+                wake(py, &sending)
             }
-            Err(_) => self.note_lost(py).map(drop),
+            Err(_) => self.note_lost(py),
         }
     }
 
@@ -169,24 +237,17 @@ impl Cycle {
         let (receiving, is_news) = {
             let mut inner = self.lock();
             let is_news = !std::mem::replace(&mut inner.is_gone, true) && inner.exchange.is_some();
-            (inner.receiving.take(), is_news)
+            (std::mem::take(&mut inner.receiving), is_news)
         };
-        if let Some(future) = receiving {
-            resolve(future.bind(py), message::disconnect(py)?.as_any())?;
-        }
+        wake(py, &receiving)?;
         Ok(is_news)
     }
 
     /// Nothing can be sent to the client: whoever waits is told.
     fn note_lost(&self, py: Python<'_>) -> PyResult<()> {
         self.note_end(py)?;
-        let sending = self.lock().sending.take();
-        if let Some(future) = sending
-            && !future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?
-        {
-            future.bind(py).call_method1(intern!(py, "set_exception"), (gone().into_value(py),))?;
-        }
-        Ok(())
+        let sending = std::mem::take(&mut self.lock().sending);
+        fail_all(py, &sending)
     }
 
     /// What `receive` is to give now; `None`: it has to wait.
@@ -197,21 +258,25 @@ impl Cycle {
             Next::Wait => Ok(None),
             Next::Disconnect => Ok(Some(message::disconnect(py)?.into_any().unbind())),
             Next::Refuse(status) => {
-                self.refuse(py, status);
+                self.refuse(py, status)?;
                 Ok(Some(message::disconnect(py)?.into_any().unbind()))
             }
         }
     }
 
     /// Has the client answered with this status, if nothing has been, and ends the exchange.
-    fn refuse(&self, py: Python<'_>, status: u16) {
+    fn refuse(&self, py: Python<'_>, status: u16) -> PyResult<()> {
         let mut inner = self.lock();
         inner.stage = Stage::Done;
-        if let Some(mut exchange) = inner.exchange.take() {
+        let exchange = inner.exchange.take();
+        drop(inner);
+        let (receiving, sending) = self.take_waiting();
+        if let Some(mut exchange) = exchange {
             exchange.refuse(status, "");
-            drop(inner);
             self.give_back(py, exchange);
         }
+        wake(py, &receiving)?;
+        fail_all(py, &sending)
     }
 
     /// The exchange is over: it goes back to the reactor.
@@ -224,34 +289,41 @@ impl Cycle {
     }
 
     fn complete(&self, py: Python<'_>) -> PyResult<()> {
-        let (exchange, receiving) = {
+        let exchange = {
             let mut inner = self.lock();
             inner.stage = Stage::Done;
-            (inner.exchange.take(), inner.receiving.take())
+            inner.exchange.take()
         };
+        let (receiving, sending) = self.take_waiting();
         if let Some(exchange) = exchange {
             self.give_back(py, exchange);
         }
         // To an application that still listens the end of the response is that of the client.
-        receiving.map_or(Ok(()), |future| resolve(future.bind(py), message::disconnect(py)?.as_any()))
+        wake(py, &receiving)?;
+        wake(py, &sending)
     }
 
     fn future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.engine.get().future(py)
     }
 
-    fn clear_deadline(&self) {
-        if let Some(exchange) = &self.lock().exchange {
-            self.engine.get().set_deadline(exchange.place(), None);
+    /// Has the reactor tell of it when the next of its times is over.
+    fn set_deadline(&self) {
+        let inner = self.lock();
+        if let Some(exchange) = &inner.exchange {
+            let due = [inner.body_due, inner.write_due].into_iter().flatten().min();
+            self.engine.get().set_deadline(exchange.place(), due);
         }
     }
 
-    /// Gives the client its time to take something.
-    fn await_reader(&self) {
-        if let Some(exchange) = &self.lock().exchange {
-            let engine = self.engine.get();
-            engine.set_deadline(exchange.place(), Some(clock::now() + engine.write_timeout()));
+    /// Gives the client its time to take something, anew if it `has_moved`.
+    fn await_reader(&self, has_moved: bool) {
+        let due = clock::now() + self.engine.get().write_timeout();
+        {
+            let mut inner = self.lock();
+            inner.write_due = if has_moved { Some(due) } else { inner.write_due.or(Some(due)) };
         }
+        self.set_deadline();
     }
 
     /// Waits for the client to take what is here.
@@ -261,9 +333,9 @@ impl Cycle {
         if let Some(exchange) = &mut inner.exchange {
             self.engine.get().attend(exchange);
         }
-        inner.sending = Some(future.clone_ref(py));
+        inner.sending.push(future.clone_ref(py));
         drop(inner);
-        self.await_reader();
+        self.await_reader(false);
         // It may have been taken before the poll was asked.
         self.go_on_sending(py)?;
         self.engine.get().schedule(py)?;
@@ -278,12 +350,20 @@ impl Cycle {
             let Some(exchange) = inner.exchange.take() else { return Ok(()) };
             (exchange, inner.is_gone)
         };
+        let (receiving, sending) = self.take_waiting();
         match is_gone || exchange.is_head_sent() {
             true => exchange.abort(),
             false => exchange.refuse(500, ""),
         }
         self.give_back(py, exchange);
-        Ok(())
+        wake(py, &receiving)?;
+        fail_all(py, &sending)
+    }
+
+    /// Who waits in `receive` and in `send`.
+    fn take_waiting(&self) -> (Vec<Py<PyAny>>, Vec<Py<PyAny>>) {
+        let mut inner = self.lock();
+        (std::mem::take(&mut inner.receiving), std::mem::take(&mut inner.sending))
     }
 }
 
@@ -345,29 +425,14 @@ impl Inner {
 
 #[pymethods]
 impl Cycle {
-    fn receive(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if let Some(message) = self.next_message(py)? {
-            let yields = self.lock().row.is_over();
-            return Ok(Py::new(py, Ready::with(message, yields))?.into_any());
-        }
-        let future = self.future(py)?;
-        {
-            let mut inner = self.lock();
-            let is_open = matches!(inner.incoming, Incoming::Open);
-            if let Some(exchange) = &mut inner.exchange {
-                let engine = self.engine.get();
-                engine.attend(exchange);
-                if is_open {
-                    let due = exchange.body_due(clock::now());
-                    engine.set_deadline(exchange.place(), Some(due));
-                }
-            }
-            inner.receiving = Some(future.clone_ref(py));
-        }
-        // It may have come before the poll was asked.
-        self.go_on_receiving(py)?;
-        self.engine.get().schedule(py)?;
-        Ok(future)
+    /// Whether the response is not complete: a client that goes is news to its application.
+    fn is_open(&self) -> bool {
+        self.lock().exchange.is_some()
+    }
+
+    fn receive(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let receiving = Receiving::of_request(slf.clone().unbind());
+        Ok(Py::new(slf.py(), receiving)?.into_any())
     }
 
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -425,11 +490,27 @@ pub(super) fn gone() -> PyErr {
     PyConnectionResetError::new_err("the client has gone")
 }
 
-/// Gives a future its result, unless its task has been cancelled.
-fn resolve(future: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = future.py();
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        future.call_method1(intern!(py, "set_result"), (result,))?;
+/// Has those go on who wait by these futures, unless they were cancelled.
+fn wake(py: Python<'_>, futures: &[Py<PyAny>]) -> PyResult<()> {
+    for future in futures {
+        if !is_done(future.bind(py))? {
+            future.bind(py).call_method1(intern!(py, "set_result"), (py.None(),))?;
+        }
     }
     Ok(())
+}
+
+/// Tells those who wait by these futures that the client has gone.
+fn fail_all(py: Python<'_>, futures: &[Py<PyAny>]) -> PyResult<()> {
+    for future in futures {
+        if !is_done(future.bind(py))? {
+            future.bind(py).call_method1(intern!(py, "set_exception"), (gone().into_value(py),))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a future has its result, or its task has been cancelled.
+fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    future.call_method0(intern!(future.py(), "done"))?.is_truthy()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gunicorn::http::ws;
 use gunicorn::log;
-use gunicorn::reactor::{Exchange, Reactor};
+use gunicorn::reactor::{Attention, Exchange, Reactor};
 use gunicorn::scoreboard::{LANES, SlotCells};
 use gunicorn::sys::clock;
 use gunicorn::time::Time;
@@ -36,8 +36,10 @@ pub(super) struct State {
     lifecycle: Lifecycle<'static>,
     /// Lanes of the scoreboard that no request has.
     lanes: Vec<usize>,
-    /// When the loop is to call `turn` at the latest.
-    timer: Option<Time>,
+    /// When the loop is to call `alarm`, and what it has given for that.
+    timer: Option<(Time, Py<PyAny>)>,
+    /// It is to call `soon` when it comes to that.
+    is_soon: bool,
     exit_code: Option<i32>,
     /// The loop has been told to stop: when it runs again, it is for what comes after.
     is_over: bool,
@@ -56,6 +58,7 @@ struct Calls {
     start: Py<PyAny>,
     cancel: Py<PyAny>,
     alarm: Py<PyAny>,
+    soon: Py<PyAny>,
     log: Py<PyAny>,
 }
 
@@ -89,6 +92,13 @@ pub(super) struct Engine {
     pub(super) buffer: Mutex<Vec<u8>>,
 }
 
+impl State {
+    /// The time, as far as anybody here has looked: the clock that costs nothing lags behind.
+    fn now(&self) -> Time {
+        clock::recently().max(self.reactor.now())
+    }
+}
+
 impl Engine {
     pub(super) fn new(
         py: Python<'_>,
@@ -102,6 +112,7 @@ impl Engine {
             lifecycle,
             lanes: (0..LANES).rev().collect(),
             timer: None,
+            is_soon: false,
             exit_code: None,
             is_over: false,
             end: None,
@@ -135,6 +146,7 @@ impl Engine {
             start: of(runner, "start")?,
             cancel: of(runner, "cancel")?,
             alarm: of(engine, "alarm")?,
+            soon: of(engine, "soon")?,
             log: log.clone().unbind(),
         };
         // It is told once.
@@ -172,6 +184,11 @@ impl Engine {
         }
     }
 
+    /// What is known of it by now.
+    pub(super) fn attention_to(&self, exchange: &Exchange) -> Attention {
+        self.state().reactor.attention_to(exchange)
+    }
+
     /// Sets or clears the time by which it is to tell of it in any case.
     pub(super) fn set_deadline(&self, place: usize, deadline: Option<Time>) {
         self.state().reactor.set_deadline(place, deadline);
@@ -187,27 +204,29 @@ impl Engine {
 
     /// Sees to it that the loop calls `turn` in time.
     pub(super) fn schedule(&self, py: Python<'_>) -> PyResult<()> {
-        let now = clock::recently();
-        let due = {
+        let (due, now) = {
             let mut state = self.state();
+            let now = state.now();
             // Whoever was the last client of a worker that stops, the loop is to hear of it.
             let is_done = state.end.is_some() && state.exit_code.is_none() && state.reactor.is_empty();
-            let deadline =
-                [state.reactor.next_deadline(), state.end, is_done.then_some(now)].into_iter().flatten().min();
-            let Some(deadline) = deadline.filter(|due| state.timer.is_none_or(|timer| *due < timer)) else {
+            let end = state.end.filter(|_| state.exit_code.is_none());
+            let deadline = [state.reactor.next_deadline(), end, is_done.then_some(now)].into_iter().flatten().min();
+            let Some(due) = deadline else { return Ok(()) };
+            if due <= now && std::mem::replace(&mut state.is_soon, true) {
                 return Ok(());
-            };
-            state.timer = Some(deadline);
-            deadline
+            }
+            if due > now && state.timer.as_ref().is_some_and(|(timer, _)| *timer <= due) {
+                return Ok(());
+            }
+            (due, now)
         };
         let calls = self.calls(py)?;
-        let delay = (due - now).as_secs_f64();
-        if delay <= 0.0 {
-            calls.call_soon.call1(py, (&calls.alarm,))?;
-        } else {
-            calls.call_later.call1(py, (delay, &calls.alarm))?;
+        if due <= now {
+            return calls.call_soon.call1(py, (&calls.soon,)).map(drop);
         }
-        Ok(())
+        let timer = calls.call_later.call1(py, ((due - now).as_secs_f64(), &calls.alarm))?;
+        let replaced = self.state().timer.replace((due, timer));
+        replaced.map_or(Ok(()), |(_, timer)| timer.call_method0(py, intern!(py, "cancel")).map(drop))
     }
 
     /// One turn of the reactor: requests are begun, and exchanges told of. Whether another turn is due.
@@ -226,7 +245,10 @@ impl Engine {
             state.reactor.take_attention()
         };
         for news in attention {
-            this.tell(py, news)?;
+            // It is told once: what goes wrong with one client must not cost the others theirs.
+            if let Err(error) = this.tell(py, news) {
+                log::error!("{}", zygote::traceback(py, &error).trim_end());
+            }
         }
         loop {
             let next = {
@@ -244,7 +266,7 @@ impl Engine {
         }
         this.follow_course(py)?;
         let state = this.state();
-        Ok(state.exit_code.is_none() && state.reactor.next_deadline().is_some_and(|due| due <= clock::recently()))
+        Ok(state.exit_code.is_none() && state.reactor.next_deadline().is_some_and(|due| due <= state.now()))
     }
 
     /// The scoreboard shows a request.
@@ -387,7 +409,14 @@ impl Engine {
 
     /// The time for which `turn` was wanted has come.
     fn alarm(slf: &Bound<'_, Self>) -> PyResult<()> {
-        slf.get().state().timer = None;
+        let timer = slf.get().state().timer.take();
+        drop(timer);
+        Self::turn(slf)
+    }
+
+    /// There was something to do at once.
+    fn soon(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().state().is_soon = false;
         Self::turn(slf)
     }
 

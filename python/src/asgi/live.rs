@@ -149,11 +149,9 @@ impl Live {
 
     /// Sends what waits, as far as the socket takes it.
     pub(super) fn flush(&mut self, now: Time) -> Result<(), Failure> {
+        let moved = if self.is_flushed() { 0 } else { self.upgraded.try_flush()? };
         if self.is_flushed() {
-            return Ok(());
-        }
-        let moved = self.upgraded.try_flush()?;
-        if self.is_flushed() {
+            // Perhaps a write has sent all that waited.
             (self.write_due, self.owes_answer) = (None, false);
         } else if moved > 0 || self.write_due.is_none() {
             self.write_due = Some(now + self.write_timeout);
@@ -279,7 +277,9 @@ impl Live {
     }
 
     fn note_written(&mut self, now: Time) {
-        if !self.is_flushed() {
+        if self.is_flushed() {
+            (self.write_due, self.owes_answer) = (None, false);
+        } else {
             self.write_due.get_or_insert(now + self.write_timeout);
         }
     }

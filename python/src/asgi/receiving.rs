@@ -1,5 +1,5 @@
-//! What `receive` of a WebSocket gives to await: it takes the next message when its task runs, not before, so that a
-//! task which is cancelled takes none with it.
+//! What `receive` gives to await: it takes the next message when its task runs, not before, so that a task which is
+//! cancelled takes none with it.
 //!
 //! It is a coroutine to whoever asks (`collections.abc.Coroutine`), so that `create_task(receive())` works as with
 //! other servers.
@@ -10,18 +10,57 @@ use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::cycle::Cycle;
 use super::websocket::Socket;
+
+/// Where the messages come from.
+enum Source {
+    Request(Py<Cycle>),
+    WebSocket(Py<Socket>),
+}
 
 /// The Python object.
 #[pyclass(frozen, name = "Receiving", module = "gunicorn_rs")]
 pub(super) struct Receiving {
-    socket: Py<Socket>,
+    source: Source,
     has_begun: AtomicBool,
 }
 
 impl Receiving {
-    pub(super) fn new(socket: Py<Socket>) -> Self {
-        Self { socket, has_begun: AtomicBool::new(false) }
+    pub(super) fn of_request(cycle: Py<Cycle>) -> Self {
+        Self { source: Source::Request(cycle), has_begun: AtomicBool::new(false) }
+    }
+
+    pub(super) fn of_websocket(socket: Py<Socket>) -> Self {
+        Self { source: Source::WebSocket(socket), has_begun: AtomicBool::new(false) }
+    }
+}
+
+impl Source {
+    fn is_end_of_row(&self) -> bool {
+        match self {
+            Self::Request(cycle) => cycle.get().is_end_of_row(),
+            Self::WebSocket(socket) => socket.get().is_end_of_row(),
+        }
+    }
+
+    fn take_message(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        match self {
+            Self::Request(cycle) => cycle.get().take_message(py),
+            Self::WebSocket(socket) => Socket::take_message(socket.bind(py)),
+        }
+    }
+
+    /// A future that is resolved when there is something to take, or may be.
+    fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Request(cycle) => cycle.get().wait_for_message(py),
+            Self::WebSocket(socket) => {
+                let future = socket.get().engine().future(py)?.into_bound(py);
+                socket.get().wake_receiver(&future)?;
+                Ok(future)
+            }
+        }
     }
 }
 
@@ -38,17 +77,15 @@ impl Receiving {
     /// Ends with the message (PEP 380), or gives the future that its task is to wait for; or `None`, so that the loop's
     /// others have their turn.
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let socket = self.socket.bind(py);
-        if !self.has_begun.swap(true, Relaxed) && socket.get().is_end_of_row() {
+        if !self.has_begun.swap(true, Relaxed) && self.source.is_end_of_row() {
             return Ok(py.None());
         }
-        if let Some(message) = Socket::take_message(socket)? {
+        if let Some(message) = self.source.take_message(py)? {
             return Err(PyStopIteration::new_err((message,)));
         }
-        let future = socket.get().engine().future(py)?.into_bound(py);
+        let future = self.source.future(py)?;
         // As the future's own `__await__` does: it tells the task that this is no bare yield.
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-        socket.get().wake_receiver(&future)?;
         Ok(future.unbind())
     }
 

@@ -13,7 +13,7 @@ use pyo3::types::PyDict;
 
 use super::engine::{Engine, Terms};
 use super::scope::Scopes;
-use crate::glue::ASGI;
+use crate::glue::{APPS, ASGI};
 use crate::zygote;
 use gunicorn::log;
 
@@ -33,7 +33,7 @@ pub(crate) struct Asgi {
 /// # Errors
 /// Whatever looking at it raises.
 pub(crate) fn is_async(py: Python<'_>, app: &Py<PyAny>) -> PyResult<bool> {
-    ASGI.module(py)?.call_method1("is_async", (app,))?.extract()
+    APPS.module(py)?.call_method1("is_async", (app,))?.extract()
 }
 
 /// What the operator is to read of an error of [`set_up`].

@@ -100,6 +100,8 @@ impl Scopes {
     fn set_path(&self, scope: &Bound<'_, PyDict>, exchange: &Exchange) -> PyResult<()> {
         let py = scope.py();
         let Target { path, query } = Target::divide(exchange.head().target());
+        // RFC 9110, section 4.2.3: an empty path is "/".
+        let path = if path.is_empty() { b"/" } else { path };
         let root_path = exchange.script_name().unwrap_or(&self.root_path);
         if exchange.script_name().is_some() {
             scope.set_item(intern!(py, "root_path"), text(py, root_path))?;

@@ -122,17 +122,17 @@ impl Socket {
     }
 
     /// Has the reactor tell of the client's socket, unless it is over.
-    pub(super) fn attend(&self) -> Option<usize> {
+    pub(super) fn attend(&self) -> Option<Attention> {
         let mut inner = self.lock();
         let engine = self.engine.get();
         match &mut inner.state {
             State::Opening(opening) => {
                 engine.attend(&mut opening.exchange);
-                Some(opening.exchange.place())
+                Some(engine.attention_to(&opening.exchange))
             }
             State::Open(live) => {
                 engine.attend_upgraded(live.upgraded());
-                Some(live.upgraded().place())
+                Some(Attention { place: live.upgraded().place(), hung_up: false, is_due: false })
             }
             State::Denying(cycle) => cycle.get().attend(),
             State::Over => None,
@@ -326,8 +326,14 @@ impl Inner {
 
 #[pymethods]
 impl Socket {
+    /// Whether its application is to be cancelled when the client has gone: it always is.
+    #[expect(clippy::unused_self, reason = "as of a request")]
+    fn is_open(&self) -> bool {
+        true
+    }
+
     fn receive(slf: &Bound<'_, Self>) -> Receiving {
-        Receiving::new(slf.clone().unbind())
+        Receiving::of_websocket(slf.clone().unbind())
     }
 
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

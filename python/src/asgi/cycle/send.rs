@@ -150,6 +150,9 @@ impl Cycle {
         kind: &Bound<'_, PyString>,
         name: &str,
     ) -> PyResult<Py<PyAny>> {
+        if matches!(&*self.lock(), Inner { exchange: None, is_gone: true, .. }) {
+            return Err(gone());
+        }
         let outcome = match name {
             "http.response.body" => {
                 if self.lock().stage == Stage::Waiting {
