@@ -1,10 +1,11 @@
-//! A full table of connections: who gives way to a newcomer, and when.
+//! When new connections are let in, and, in a full table, who gives way to one.
 
+use std::io;
 use std::time::Duration;
 
 use super::connection::Connection;
 use super::idle::Rank;
-use super::{Place, Reactor};
+use super::{BATON, LISTENERS, Place, Reactor};
 use crate::log;
 use crate::time::Time;
 
@@ -13,6 +14,21 @@ use crate::time::Time;
 const STALL: Duration = Duration::from_secs(2);
 
 impl Reactor {
+    /// Leaves new connections to the siblings until the next `turn`.
+    pub(super) fn stand_back(&mut self) -> io::Result<()> {
+        self.stands_back = true;
+        self.acceptor.unwatch(&self.poll)
+    }
+
+    /// Watches the listeners or not: a poll that is woken for a connection which cannot be accepted would spin.
+    pub(super) fn gate(&mut self) -> io::Result<()> {
+        if self.stands_back || self.is_closed() || !self.acceptor.may_resume(self.shared.now) {
+            self.acceptor.unwatch(&self.poll)
+        } else {
+            self.acceptor.watch(&self.poll, BATON, |number| LISTENERS - number)
+        }
+    }
+
     /// In a full table the connection that has been idle for longest gives way to a newcomer. Its socket is asked for
     /// the last time: one whose request has come is not idle.
     pub(super) fn make_place(&mut self) {

@@ -240,12 +240,6 @@ impl Reactor {
         self.work(self.wait_time(timeout))
     }
 
-    /// Leaves new connections to the siblings until the next `turn`.
-    fn stand_back(&mut self) -> io::Result<()> {
-        self.stands_back = true;
-        self.acceptor.unwatch(&self.poll)
-    }
-
     /// Waits, and handles what has happened.
     fn work(&mut self, timeout: Option<Duration>) -> io::Result<Woken> {
         // `events` is moved out for the time of the loop over it, since that changes the rest of the reactor.
@@ -483,15 +477,6 @@ impl Reactor {
     /// since an earlier turn have waited long enough.
     fn accept_overdue(&mut self) {
         while !self.ready.is_empty() && self.accept() {}
-    }
-
-    /// Watches the listeners or not: a poll that is woken for a connection which cannot be accepted would spin.
-    fn gate(&mut self) -> io::Result<()> {
-        if self.stands_back || self.is_closed() || !self.acceptor.may_resume(self.shared.now) {
-            self.acceptor.unwatch(&self.poll)
-        } else {
-            self.acceptor.watch(&self.poll, BATON, |number| LISTENERS - number)
-        }
     }
 }
 
