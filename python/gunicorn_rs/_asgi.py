@@ -7,6 +7,9 @@ import traceback
 
 EAGER = sys.version_info >= (3, 12)
 
+LAST_STEPS = 0.1
+"""Seconds that a lifespan which has been cancelled has for its `finally`."""
+
 
 class CannotStart(Exception):
     """Why the worker cannot start, for the operator: of its traceback only that of its cause tells something."""
@@ -109,12 +112,15 @@ class Lifespan:
         if not self.is_supported or self.task is None or self.task.done():
             return
         self.events.put_nowait({"type": "lifespan.shutdown"})
+        end = self.loop.time() + seconds
         done, _ = await asyncio.wait([self.stopped], timeout=seconds)
         if not done:
             self.log.error("The application's lifespan has not ended within %.1f s", seconds)
             self.task.cancel()
         elif self.stopped.result() is not None:
             self.log.error("The application's lifespan has failed to shut down: %s", self.stopped.result())
+        # It may have something to do after its last word.
+        await asyncio.wait([self.task], timeout=max(end - self.loop.time(), LAST_STEPS))
 
 
 class Runner:

@@ -56,9 +56,10 @@ def test_requests_of_one_connection(serve):
 
 def test_connections_of_one_worker(serve):
     server = serve("--keep-alive", 60, "--worker-connections", 10).start(workers=1)
-    clients = [server.connect() for _ in range(12)]
-    for client in clients:
-        assert client.request("GET", "/").status == 200
+    clients = []
+    for _ in range(12):
+        clients.append(server.connect())
+        assert clients[-1].request("GET", "/").status == 200
     assert clients[0].ended() == b"", "the longest idle one has given way"
     assert clients[-1].request("GET", "/").status == 200
     for client in clients:

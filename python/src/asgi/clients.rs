@@ -10,6 +10,7 @@ use gunicorn::sys::clock;
 use gunicorn::time::Time;
 use gunicorn::worker::lifecycle::random_up_to;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::cycle::Cycle;
 use super::engine::Engine;
@@ -59,14 +60,20 @@ impl Engine {
         let engine = slf.clone().unbind();
         match this.look_at(&mut exchange) {
             Asked::Response => {
-                let scope = this.scopes.make(py, &exchange, None)?;
+                let Some(scope) = this.scope(py, &mut exchange, None) else {
+                    this.complete(py, exchange, began, lane);
+                    return Ok(());
+                };
                 let cycle = Bound::new(py, Cycle::new(exchange, engine, began, lane))?;
                 if !this.start(cycle.as_any(), scope)? {
                     this.remember(Client::Request(cycle.unbind()));
                 }
             }
             Asked::WebSocket(handshake, subprotocols) => {
-                let scope = this.scopes.make(py, &exchange, Some(subprotocols))?;
+                let Some(scope) = this.scope(py, &mut exchange, Some(subprotocols)) else {
+                    this.complete(py, exchange, began, lane);
+                    return Ok(());
+                };
                 let socket = Bound::new(py, Socket::new(exchange, handshake, engine, began, lane))?;
                 this.start(socket.as_any(), scope)?;
                 // It may outlive its application: it is closed in an orderly way.
@@ -75,6 +82,22 @@ impl Engine {
             Asked::Refused => this.complete(py, exchange, began, lane),
         }
         Ok(())
+    }
+
+    /// The scope; where none can be made the client is told so.
+    fn scope<'py>(
+        &self,
+        py: Python<'py>,
+        exchange: &mut Exchange,
+        subprotocols: Option<Vec<String>>,
+    ) -> Option<Bound<'py, PyDict>> {
+        self.scopes
+            .make(py, exchange, subprotocols)
+            .map_err(|error| {
+                log::error!("{}", zygote::traceback(py, &error).trim_end());
+                exchange.refuse(500, "");
+            })
+            .ok()
     }
 
     fn look_at(&self, exchange: &mut Exchange) -> Asked {
