@@ -1,8 +1,13 @@
 """Fixtures and marks that all process-level tests share."""
 
+import signal
+
 import pytest
 
 from harness import OURS, WORKER, Server
+
+# A shell has its jobs in the background ignore SIGINT, and the servers would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config):
