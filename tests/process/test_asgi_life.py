@@ -3,13 +3,12 @@
 import json
 import re
 import signal
-import threading
 import time
 from contextlib import ExitStack
 
 import pytest
 
-from harness import WORKER, eventually, procs, render
+from harness import WORKER, Background, eventually, procs, render
 
 KEEP = ("--keep-alive", 30)
 BOOT_FAILED = 3
@@ -280,23 +279,15 @@ def targets(pid):
 # Replacing
 
 
-class Keeper:
+class Keeper(Background):
     """A client that keeps its connection as long as it may, and opens another when a response says so."""
 
     def __init__(self, server):
+        super().__init__()
         self.server, self.address = server, server.address()
-        self.answered, self.failures, self.ending = 0, [], threading.Event()
-        self.thread = threading.Thread(target=self._run)
+        self.answered, self.failures = 0, []
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join()
-
-    def _run(self):
+    def run(self):
         while not self.ending.is_set():
             try:
                 with self.server.connect(self.address) as connection:

@@ -10,10 +10,9 @@ use gunicorn::reactor::{Attention, Exchange, RequestBody, ResponseError};
 use gunicorn::sys::clock;
 use gunicorn::time::Time;
 use pyo3::exceptions::{PyConnectionResetError, PyOSError};
-use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::awaitable::Row;
+use super::awaitable::{Row, fail_all, wake};
 use super::engine::Engine;
 use super::message;
 use super::receiving::Receiving;
@@ -426,29 +425,4 @@ fn bytes_of(body: RequestBody) -> Vec<u8> {
 
 pub(super) fn gone() -> PyErr {
     PyConnectionResetError::new_err("the client has gone")
-}
-
-/// Has those go on who wait by these futures, unless they were cancelled.
-fn wake(py: Python<'_>, futures: &[Py<PyAny>]) -> PyResult<()> {
-    for future in futures {
-        if !is_done(future.bind(py))? {
-            future.bind(py).call_method1(intern!(py, "set_result"), (py.None(),))?;
-        }
-    }
-    Ok(())
-}
-
-/// Tells those who wait by these futures that the client has gone.
-fn fail_all(py: Python<'_>, futures: &[Py<PyAny>]) -> PyResult<()> {
-    for future in futures {
-        if !is_done(future.bind(py))? {
-            future.bind(py).call_method1(intern!(py, "set_exception"), (gone().into_value(py),))?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a future has its result, or its task has been cancelled.
-fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
-    future.call_method0(intern!(future.py(), "done"))?.is_truthy()
 }

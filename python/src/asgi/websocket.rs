@@ -24,8 +24,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::awaitable::Row;
-use super::cycle::{Cycle, gone};
+use super::awaitable::{Row, fail_all, still_waiting, wake};
+use super::cycle::Cycle;
 use super::engine::Engine;
 use super::live::{Live, News};
 use super::message;
@@ -193,18 +193,8 @@ impl Socket {
         if let Some((place, due)) = effects.plan {
             engine.plan(py, place, due)?;
         }
-        for future in effects.receivers {
-            if !is_done(future.bind(py))? {
-                future.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
-            }
-        }
-        for future in effects.senders {
-            match (is_done(future.bind(py))?, effects.is_gone) {
-                (true, _) => continue,
-                (_, true) => future.call_method1(py, intern!(py, "set_exception"), (gone().into_value(py),))?,
-                (_, false) => future.call_method1(py, intern!(py, "set_result"), (py.None(),))?,
-            };
-        }
+        wake(py, &effects.receivers)?;
+        if effects.is_gone { fail_all(py, &effects.senders) } else { wake(py, &effects.senders) }?;
         if effects.is_news { engine.cancel_later(slf.as_any()) } else { Ok(()) }
     }
 
@@ -254,15 +244,10 @@ impl Socket {
     /// Has this future resolved when there is something to take.
     pub(super) fn wake_receiver(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = future.py();
-        let mut waiting = std::mem::take(&mut self.lock().receiving);
-        let mut kept = Vec::new();
-        for other in waiting.drain(..) {
-            if !is_done(other.bind(py))? {
-                kept.push(other);
-            }
-        }
-        kept.push(future.clone().unbind());
-        self.lock().receiving.append(&mut kept);
+        let receiving = std::mem::take(&mut self.lock().receiving);
+        let mut waiting = still_waiting(py, receiving)?;
+        waiting.push(future.clone().unbind());
+        self.lock().receiving.append(&mut waiting);
         Ok(())
     }
 }
@@ -400,8 +385,4 @@ fn message<'py>(py: Python<'py>, kind: &str) -> PyResult<Bound<'py, PyDict>> {
     let message = PyDict::new(py);
     message.set_item(intern!(py, "type"), PyString::intern(py, kind))?;
     Ok(message)
-}
-
-fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
-    future.call_method0(intern!(future.py(), "done"))?.is_truthy()
 }

@@ -3,7 +3,8 @@
 use gunicorn::sys::clock;
 use pyo3::prelude::*;
 
-use super::{Cycle, Incoming, is_done, wake};
+use super::{Cycle, Incoming};
+use crate::asgi::awaitable::{still_waiting, wake};
 
 impl Cycle {
     /// Counts a message; whether its task is to let the loop's others have their turn.
@@ -20,6 +21,7 @@ impl Cycle {
     /// A future that is resolved when there may be a message to take.
     pub(in crate::asgi) fn wait_for_message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let future = self.future(py)?;
+        self.keep_who_waits(py)?;
         {
             let mut inner = self.lock();
             let is_open = matches!(inner.incoming, Incoming::Open);
@@ -60,12 +62,15 @@ impl Cycle {
 
     /// Whether a task waits in `receive` that was not cancelled.
     pub(super) fn is_anybody_receiving(&self, py: Python<'_>) -> PyResult<bool> {
-        let receiving: Vec<_> = self.lock().receiving.iter().map(|future| future.clone_ref(py)).collect();
-        for future in &receiving {
-            if !is_done(future.bind(py))? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.keep_who_waits(py)?;
+        Ok(!self.lock().receiving.is_empty())
+    }
+
+    /// Forgets those who were cancelled: a task that asks again and again would leave one each time.
+    fn keep_who_waits(&self, py: Python<'_>) -> PyResult<()> {
+        let receiving = std::mem::take(&mut self.lock().receiving);
+        let waiting = still_waiting(py, receiving)?;
+        self.lock().receiving = waiting;
+        Ok(())
     }
 }

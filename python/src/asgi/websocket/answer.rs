@@ -6,7 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::{ABNORMAL, Opening, Socket, State, is_done};
+use super::{ABNORMAL, Opening, Socket, State};
+use crate::asgi::awaitable::is_done;
 use crate::asgi::cycle::{Cycle, gone};
 use crate::asgi::message;
 use crate::wsgi::Head;
