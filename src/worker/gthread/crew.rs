@@ -43,6 +43,8 @@ struct Bench {
     resting: usize,
     /// Of the resting ones, so many are to get up.
     called: usize,
+    /// Of the started ones, so many have not come to the desk yet.
+    coming: usize,
     /// When a thread could not be started.
     failed_at: Option<Time>,
     complaint: Complaint,
@@ -124,7 +126,8 @@ impl Crew {
         })
     }
 
-    /// Has a thread look whether the desk is free: one that rests, or a new one. `false`: all are at work.
+    /// Has a thread look whether the desk is free: one that rests, or a new one. `false`: all are at work, or
+    /// on their way.
     ///
     /// # Errors
     /// pthread_create(3), if there is no thread at all.
@@ -136,11 +139,16 @@ impl Crew {
             return Ok(true);
         }
         let (number, now) = (bench.started, clock::now());
-        if number == self.seats.len() || bench.failed_at.is_some_and(|failed| now - failed < PAUSE) {
+        // One that waits for the interpreter to come to the desk is enough: a second one would wait with it.
+        if number == self.seats.len() || bench.coming > 0 || bench.failed_at.is_some_and(|failed| now - failed < PAUSE)
+        {
             return Ok(false);
         }
         match self.start(number) {
-            Ok(()) => bench.started += 1,
+            Ok(()) => {
+                bench.started += 1;
+                bench.coming += 1;
+            }
             Err(error) if number == 0 => return Err(error),
             Err(error) => {
                 bench.failed_at = Some(now);
@@ -160,7 +168,10 @@ impl Crew {
             move || {
                 let _leaving = Leaving(&crew);
                 crew.seats[number].thread.store(thread::current(), Relaxed);
-                crew.app.enter_thread(&name, &mut || crew.work(&crew.seats[number]));
+                crew.app.enter_thread(&name, &mut || {
+                    lock(&crew.bench).coming -= 1;
+                    crew.work(&crew.seats[number]);
+                });
             }
         };
         std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(life).map(drop)
