@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import sys
 import traceback
 
@@ -129,20 +130,14 @@ class Runner:
     def __init__(self, app, loop, engine, lifespan, log):
         self.app, self.loop, self.engine, self.lifespan, self.log = app, loop, engine, lifespan, log
         self.tasks = {}
-        # Each request starts from the context that the worker was set up in.
-        self.context = contextvars.copy_context()
-
-    def start(self, cycle, scope, receive, send):
-        """Starts the application on a request. `True`: it is through already."""
-        coroutine = self.run(cycle, scope, receive, send)
+        self.make_task, self.task_keywords = asyncio.Task, {"loop": loop}
         if EAGER:
-            task = asyncio.Task(coroutine, loop=self.loop, eager_start=True, context=self.context.copy())
-            if task.done():
-                return True
-        else:
-            task = asyncio.Task(coroutine, loop=self.loop, context=self.context.copy())
-        self.tasks[cycle] = task
-        return False
+            self.task_keywords["eager_start"] = True
+        # A task starts from a copy of the context in which it is made. So whatever makes one runs in that in which the
+        # worker was set up, even if it was a request that asked for it.
+        context = contextvars.copy_context()
+        self.call_soon = functools.partial(loop.call_soon, context=context)
+        self.call_later = functools.partial(loop.call_later, context=context)
 
     async def run(self, cycle, scope, receive, send):
         """The application, and the end of its request."""
@@ -169,8 +164,8 @@ class Runner:
         """Runs the loop until the engine stops it, and what has to come after."""
         loop = self.loop
         loop.add_reader(descriptor, self.engine.turn)
-        loop.call_soon(self.engine.turn)
-        loop.call_soon(self.engine.beat)
+        self.call_soon(self.engine.turn)
+        self.call_soon(self.engine.beat)
         try:
             loop.run_forever()
         finally:

@@ -11,8 +11,8 @@ use super::streaming::BodyError;
 use crate::http::h1::BodyDecoder;
 use crate::http::{Framing, ParsedHead};
 
-/// Most of these that are kept for later.
-const KEPT: usize = 32;
+/// Most of these that are kept for later: as many as one turn hands out.
+const KEPT: usize = super::EXCHANGES as usize;
 
 /// Longest buffer for response heads that is kept for later, in bytes.
 const KEPT_HEAD_BYTES: usize = 16 * 1024;

@@ -174,7 +174,7 @@ impl Engine {
         lane: Option<usize>,
     ) -> Live {
         let now = clock::now();
-        self.note_end(&exchange, now - began, lane);
+        self.note_end(&exchange, began, lane);
         let (upgraded, ahead) = self.state().reactor.upgrade(exchange);
         let websocket = WebSocket::new(&self.terms.websocket, agreed, now);
         let mut live = Live::new(upgraded, ahead, websocket, self.terms.write_timeout);

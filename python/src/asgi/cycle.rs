@@ -25,6 +25,8 @@ enum Stage {
     Waiting,
     /// Its head; whether trailers are to come.
     Given { trailers: bool },
+    /// As `Given`, and the head is encoded, since the length of the body is in it.
+    Encoded { trailers: bool },
     /// Its head has left, or may have.
     Streaming { trailers: bool },
     /// Only trailers are missing.
@@ -46,6 +48,7 @@ enum Incoming {
 
 struct Inner {
     exchange: Option<Box<Exchange>>,
+    /// The head that is not encoded yet.
     head: Head,
     stage: Stage,
     incoming: Incoming,
@@ -354,7 +357,7 @@ impl Inner {
                 self.head.start(exchange, body_length.filter(|_| !trailers))?;
                 Ok(trailers)
             }
-            Stage::Streaming { trailers } => Ok(trailers),
+            Stage::Encoded { trailers } | Stage::Streaming { trailers } => Ok(trailers),
             Stage::Waiting | Stage::Trailers | Stage::Done => Err(ResponseError::Status("none was given".to_owned())),
         }
     }
@@ -382,7 +385,8 @@ impl Cycle {
         let complaint = {
             let inner = self.lock();
             match (&inner.exchange, inner.is_gone, inner.stage) {
-                (None, ..) | (_, true, _) => None,
+                (None, ..) => return Ok(()),
+                (_, true, _) => None,
                 (_, _, Stage::Waiting) => Some("the application has returned without starting the response"),
                 _ => Some("the application has returned without completing the response"),
             }

@@ -18,9 +18,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use super::awaitable::Ready;
+use super::awaitable::{Ready, is_done};
 use super::clients::Client;
 use super::scope::Scopes;
+use crate::wsgi::Head;
 use crate::zygote;
 
 /// Turns in a row before the loop's other callbacks are let run.
@@ -40,6 +41,8 @@ pub(super) struct State {
     timer: Option<(Time, Py<PyAny>)>,
     /// It is to call `soon` when it comes to that.
     is_soon: bool,
+    /// A turn, or what it has begun, is under way, at whose end the loop is told when to call.
+    defers: bool,
     exit_code: Option<i32>,
     /// The loop has been told to stop: when it runs again, it is for what comes after.
     is_over: bool,
@@ -49,13 +52,19 @@ pub(super) struct State {
     last: Option<Time>,
 }
 
-/// Bound methods of the loop and the runner.
+/// What is used of the loop and the runner.
 struct Calls {
+    /// These two have what they are given called in the worker's own context, whoever calls them.
     call_soon: Py<PyAny>,
     call_later: Py<PyAny>,
     create_future: Py<PyAny>,
     stop: Py<PyAny>,
-    start: Py<PyAny>,
+    /// `asyncio.Task`, and what each of them is made with.
+    task: Py<PyAny>,
+    task_keywords: Py<PyDict>,
+    /// The tasks that run, by their clients.
+    tasks: Py<PyDict>,
+    run: Py<PyAny>,
     cancel: Py<PyAny>,
     alarm: Py<PyAny>,
     soon: Py<PyAny>,
@@ -88,6 +97,8 @@ pub(super) struct Engine {
     pub(super) attended: Mutex<HashMap<usize, Client>>,
     /// Those whose application has been started in this turn.
     pub(super) fresh: Mutex<Vec<Client>>,
+    /// The memory of a response head.
+    head: Mutex<Head>,
     /// What WebSockets read into.
     pub(super) buffer: Mutex<Vec<u8>>,
 }
@@ -113,6 +124,7 @@ impl Engine {
             lanes: (0..LANES).rev().collect(),
             timer: None,
             is_soon: false,
+            defers: false,
             exit_code: None,
             is_over: false,
             end: None,
@@ -126,6 +138,7 @@ impl Engine {
             nothing: Py::new(py, Ready::nothing())?.into_any(),
             attended: Mutex::default(),
             fresh: Mutex::default(),
+            head: Mutex::default(),
             buffer: Mutex::default(),
         })
     }
@@ -139,11 +152,14 @@ impl Engine {
     ) -> PyResult<()> {
         let of = |object: &Bound<'_, PyAny>, name: &str| object.getattr(name).map(Bound::unbind);
         let calls = Calls {
-            call_soon: of(event_loop, "call_soon")?,
-            call_later: of(event_loop, "call_later")?,
+            call_soon: of(runner, "call_soon")?,
+            call_later: of(runner, "call_later")?,
             create_future: of(event_loop, "create_future")?,
             stop: of(event_loop, "stop")?,
-            start: of(runner, "start")?,
+            task: of(runner, "make_task")?,
+            task_keywords: runner.getattr("task_keywords")?.cast_into::<PyDict>()?.unbind(),
+            tasks: runner.getattr("tasks")?.cast_into::<PyDict>()?.unbind(),
+            run: of(runner, "run")?,
             cancel: of(runner, "cancel")?,
             alarm: of(engine, "alarm")?,
             soon: of(engine, "soon")?,
@@ -165,6 +181,18 @@ impl Engine {
     /// An awaitable that is ready, without a value.
     pub(super) fn nothing(&self, py: Python<'_>) -> Py<PyAny> {
         self.nothing.clone_ref(py)
+    }
+
+    /// Memory for a response head.
+    pub(super) fn take_head(&self) -> Head {
+        std::mem::take(&mut *self.head.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps the memory of a head that is done with, if it is not large.
+    pub(super) fn keep_head(&self, head: Head) {
+        if head.is_small() {
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        }
     }
 
     /// A new future of the loop.
@@ -197,7 +225,7 @@ impl Engine {
     /// Takes an exchange back, which may let the next request of its connection in.
     pub(super) fn complete(&self, py: Python<'_>, exchange: Box<Exchange>, began: Time, lane: Option<usize>) {
         let place = exchange.place();
-        self.note_end(&exchange, clock::now() - began, lane);
+        self.note_end(&exchange, began, lane);
         self.state().reactor.complete(exchange);
         self.forget(py, place);
     }
@@ -269,6 +297,16 @@ impl Engine {
         Ok(state.exit_code.is_none() && state.reactor.next_deadline().is_some_and(|due| due <= state.now()))
     }
 
+    /// Turns until nothing is due, or others are to have their turn: then another one is due.
+    fn turn_until_done(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        for _ in 0..TURNS {
+            if !Self::turn_once(slf)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The scoreboard shows a request.
     pub(super) fn note_beginning(&self, exchange: &Exchange, began: Time, lane: Option<usize>) {
         if let Some(lane) = lane.and_then(|lane| self.terms.slot.lane(lane)) {
@@ -278,9 +316,9 @@ impl Engine {
     }
 
     /// The response is complete, or as complete as it gets: the logs and the scoreboard are told.
-    pub(super) fn note_end(&self, exchange: &Exchange, took: Duration, lane: Option<usize>) {
+    pub(super) fn note_end(&self, exchange: &Exchange, began: Time, lane: Option<usize>) {
         if let Some(log) = &self.terms.access_log {
-            log.log(exchange, took);
+            log.log(exchange, clock::now() - began);
         }
         if let Some(lane) = lane {
             self.terms.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(exchange.sent().1));
@@ -292,7 +330,15 @@ impl Engine {
     pub(super) fn start(&self, client: &Bound<'_, PyAny>, scope: Bound<'_, PyDict>) -> PyResult<bool> {
         let py = client.py();
         let (receive, send) = (client.getattr(intern!(py, "receive"))?, client.getattr(intern!(py, "send"))?);
-        self.calls(py)?.start.bind(py).call1((client, scope, receive, send))?.is_truthy()
+        let Calls { run, task, task_keywords, tasks, .. } = self.calls(py)?;
+        let coroutine = run.bind(py).call1((client, scope, receive, send))?;
+        let task = task.bind(py).call((coroutine,), Some(task_keywords.bind(py)))?;
+        // One that is started eagerly may be through.
+        let is_over = task_keywords.bind(py).len() > 1 && is_done(&task)?;
+        if !is_over {
+            tasks.bind(py).set_item(client, task)?;
+        }
+        Ok(is_over)
     }
 
     /// Has the client watched when its application has taken its first step.
@@ -304,6 +350,9 @@ impl Engine {
     pub(super) fn forget(&self, py: Python<'_>, place: usize) {
         let client = self.attended.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         drop(client);
+        if self.state().defers {
+            return;
+        }
         if let Err(error) = self.schedule(py) {
             log::error!("{}", zygote::traceback(py, &error).trim_end());
         }
@@ -388,23 +437,23 @@ impl Engine {
     /// The reactor's poll is readable.
     fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let mut again = true;
-        for _ in 0..TURNS {
-            again = Self::turn_once(slf)?;
-            if !again {
-                break;
-            }
-        }
-        if !this.fresh.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        this.state().defers = true;
+        let turned = Self::turn_until_done(slf);
+        let again = *turned.as_ref().unwrap_or(&false);
+        let settles = !this.fresh.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if settles {
             let settle = slf.getattr(intern!(py, "settle"))?;
             this.calls(py)?.call_soon.call1(py, (settle,))?;
+        } else {
+            this.state().defers = false;
         }
         if again {
             let turn = slf.getattr(intern!(py, "turn"))?;
             this.calls(py)?.call_soon.call1(py, (turn,))?;
-            return Ok(());
+        } else if !settles {
+            this.schedule(py)?;
         }
-        this.schedule(py)
+        turned.map(drop)
     }
 
     /// The time for which `turn` was wanted has come.
@@ -422,7 +471,9 @@ impl Engine {
 
     /// The applications that were started have taken their first step: the clients of those that go on are watched.
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
-        self.watch_fresh(py)
+        self.state().defers = false;
+        let watched = self.watch_fresh(py);
+        self.schedule(py).and(watched)
     }
 
     /// Shows that the loop runs, and has itself called again.

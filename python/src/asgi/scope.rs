@@ -106,9 +106,10 @@ impl Scopes {
         if exchange.script_name().is_some() {
             scope.set_item(intern!(py, "root_path"), text(py, root_path))?;
         }
-        let is_below = path.strip_prefix(root_path).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'));
+        let is_below = root_path.is_empty()
+            || path.strip_prefix(root_path).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'));
         let plain = unquote(path);
-        match is_below || root_path.is_empty() {
+        match is_below {
             true => scope.set_item(intern!(py, "path"), text(py, &plain))?,
             false => scope.set_item(intern!(py, "path"), text(py, &[root_path, &plain].concat()))?,
         }

@@ -13,6 +13,9 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 /// How a name or a value is taken over.
 type Append = fn(&mut Head, &Bound<'_, PyAny>) -> PyResult<Range<usize>>;
 
+/// Longest head whose memory is kept for the next one, in bytes.
+const KEPT_BYTES: usize = 16 * 1024;
+
 /// Status line and fields. Its memory is used again from request to request.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
@@ -96,6 +99,11 @@ impl Head {
 
     fn fields(&self) -> Vec<(&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (&self.bytes[name.clone()], &self.bytes[value.clone()])).collect()
+    }
+
+    /// Whether its memory is worth keeping.
+    pub(crate) fn is_small(&self) -> bool {
+        self.bytes.capacity() <= KEPT_BYTES
     }
 
     fn clear(&mut self) {

@@ -28,13 +28,19 @@ enum Outcome {
 
 impl Cycle {
     fn start(&self, py: Python<'_>, message: &Bound<'_, PyAny>, kind: &Bound<'_, PyString>) -> PyResult<Outcome> {
-        if self.lock().stage != Stage::Waiting {
-            return Err(message::unexpected(kind, "the response has been started"));
-        }
-        let mut head = std::mem::take(&mut self.lock().head);
+        let mut head = self.engine.get().take_head();
         message::head(message, &mut head)?;
-        head.check().map_err(|error| PyValueError::new_err(error.to_string()))?;
         let trailers = message::flag(message, intern!(py, "trailers"))?;
+        if head.has_length() {
+            let outcome = self.step(kind, |inner, exchange| {
+                head.start(exchange, None)?;
+                inner.stage = Stage::Encoded { trailers };
+                Ok(Outcome::Now)
+            })?;
+            self.engine.get().keep_head(head);
+            return Ok(outcome);
+        }
+        head.check().map_err(|error| PyValueError::new_err(error.to_string()))?;
         let mut inner = self.lock();
         inner.head = head;
         inner.stage = Stage::Given { trailers };
@@ -110,7 +116,7 @@ impl Cycle {
             Some(links) => links.try_iter()?.map(|link| link?.extract()).collect::<PyResult<_>>()?,
             None => Vec::new(),
         };
-        if !matches!(self.lock().stage, Stage::Waiting | Stage::Given { .. }) {
+        if !matches!(self.lock().stage, Stage::Waiting | Stage::Given { .. } | Stage::Encoded { .. }) {
             return Err(message::unexpected(kind, "the response has been sent in part"));
         }
         self.step(kind, |_, exchange| {
@@ -150,28 +156,22 @@ impl Cycle {
         kind: &Bound<'_, PyString>,
         name: &str,
     ) -> PyResult<Py<PyAny>> {
-        if matches!(&*self.lock(), Inner { exchange: None, is_gone: true, .. }) {
-            return Err(gone());
-        }
-        let outcome = match name {
-            "http.response.body" => {
-                if self.lock().stage == Stage::Waiting {
-                    return Err(message::unexpected(kind, "http.response.start has to come first"));
-                }
-                if self.lock().stage == Stage::Trailers {
-                    return Err(message::unexpected(kind, "the body is complete"));
-                }
-                self.send_body(py, message, kind)?
+        let stage = match &*self.lock() {
+            Inner { exchange: None, is_gone: true, .. } => return Err(gone()),
+            Inner { stage, .. } => *stage,
+        };
+        let outcome = match (name, stage) {
+            ("http.response.body", Stage::Waiting) => {
+                return Err(message::unexpected(kind, "http.response.start has to come first"));
             }
-            "http.response.start" => self.start(py, message, kind)?,
-            "http.response.pathsend" => {
-                if !matches!(self.lock().stage, Stage::Given { .. }) {
-                    return Err(message::unexpected(kind, "it follows http.response.start"));
-                }
-                self.send_path(message, kind)?
-            }
-            "http.response.trailers" => self.send_trailers(message, kind)?,
-            "http.response.early_hint" => self.send_hint(message, kind)?,
+            ("http.response.body", Stage::Trailers) => return Err(message::unexpected(kind, "the body is complete")),
+            ("http.response.body", _) => self.send_body(py, message, kind)?,
+            ("http.response.start", Stage::Waiting) => self.start(py, message, kind)?,
+            ("http.response.start", _) => return Err(message::unexpected(kind, "the response has been started")),
+            ("http.response.pathsend", Stage::Given { .. } | Stage::Encoded { .. }) => self.send_path(message, kind)?,
+            ("http.response.pathsend", _) => return Err(message::unexpected(kind, "it follows http.response.start")),
+            ("http.response.trailers", _) => self.send_trailers(message, kind)?,
+            ("http.response.early_hint", _) => self.send_hint(message, kind)?,
             _ => return Err(message::unexpected(kind, "a response has none of this type")),
         };
         match outcome {
