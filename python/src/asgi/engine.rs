@@ -18,7 +18,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use super::awaitable::{Ready, is_done};
+use super::awaitable::Ready;
+use super::calls::Calls;
 use super::clients::Client;
 use super::scope::Scopes;
 use crate::wsgi::Head;
@@ -50,25 +51,6 @@ pub(super) struct State {
     end: Option<Time>,
     /// and when the lifespan is.
     last: Option<Time>,
-}
-
-/// What is used of the loop and the runner.
-struct Calls {
-    /// These two have what they are given called in the worker's own context, whoever calls them.
-    call_soon: Py<PyAny>,
-    call_later: Py<PyAny>,
-    create_future: Py<PyAny>,
-    stop: Py<PyAny>,
-    /// `asyncio.Task`, and what each of them is made with.
-    task: Py<PyAny>,
-    task_keywords: Py<PyDict>,
-    /// The tasks that run, by their clients.
-    tasks: Py<PyDict>,
-    run: Py<PyAny>,
-    cancel: Py<PyAny>,
-    alarm: Py<PyAny>,
-    soon: Py<PyAny>,
-    log: Py<PyAny>,
 }
 
 /// What the engine keeps to.
@@ -150,21 +132,7 @@ impl Engine {
         runner: &Bound<'_, PyAny>,
         log: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let of = |object: &Bound<'_, PyAny>, name: &str| object.getattr(name).map(Bound::unbind);
-        let calls = Calls {
-            call_soon: of(runner, "call_soon")?,
-            call_later: of(runner, "call_later")?,
-            create_future: of(event_loop, "create_future")?,
-            stop: of(event_loop, "stop")?,
-            task: of(runner, "make_task")?,
-            task_keywords: runner.getattr("task_keywords")?.cast_into::<PyDict>()?.unbind(),
-            tasks: runner.getattr("tasks")?.cast_into::<PyDict>()?.unbind(),
-            run: of(runner, "run")?,
-            cancel: of(runner, "cancel")?,
-            alarm: of(engine, "alarm")?,
-            soon: of(engine, "soon")?,
-            log: log.clone().unbind(),
-        };
+        let calls = Calls::of(engine, event_loop, runner, log)?;
         // It is told once.
         let _ = engine.get().calls.set(engine.py(), calls);
         Ok(())
@@ -328,17 +296,7 @@ impl Engine {
 
     /// Starts the application; whether it is through already.
     pub(super) fn start(&self, client: &Bound<'_, PyAny>, scope: Bound<'_, PyDict>) -> PyResult<bool> {
-        let py = client.py();
-        let (receive, send) = (client.getattr(intern!(py, "receive"))?, client.getattr(intern!(py, "send"))?);
-        let Calls { run, task, task_keywords, tasks, .. } = self.calls(py)?;
-        let coroutine = run.bind(py).call1((client, scope, receive, send))?;
-        let task = task.bind(py).call((coroutine,), Some(task_keywords.bind(py)))?;
-        // One that is started eagerly may be through.
-        let is_over = task_keywords.bind(py).len() > 1 && is_done(&task)?;
-        if !is_over {
-            tasks.bind(py).set_item(client, task)?;
-        }
-        Ok(is_over)
+        self.calls(client.py())?.start(client, scope)
     }
 
     /// Has the client watched when its application has taken its first step.
@@ -400,16 +358,12 @@ impl Engine {
 
     /// Tells the operator of an exception in the application.
     pub(super) fn report(&self, py: Python<'_>, request: Option<&str>, error: &Bound<'_, PyAny>) -> PyResult<()> {
-        let what = request.map_or_else(|| "after the response".to_owned(), |request| format!("at {request}"));
-        let keywords = [("exc_info", error)];
-        let keywords = pyo3::types::IntoPyDict::into_py_dict(keywords, py)?;
-        let log = self.calls(py)?.log.bind(py);
-        log.call_method("error", ("Exception in ASGI application %s", what), Some(&keywords)).map(drop)
+        self.calls(py)?.report(py, request, error)
     }
 
     /// Tells the operator of something that the application has done wrong.
     pub(super) fn complain(&self, py: Python<'_>, what: &str) -> PyResult<()> {
-        self.calls(py)?.log.bind(py).call_method1("error", ("ASGI: %s", what)).map(drop)
+        self.calls(py)?.complain(py, what)
     }
 
     fn left_until(&self, end: Option<Time>) -> f64 {

@@ -18,6 +18,7 @@
 //! - A client that is slow makes `send` wait, so that no more than one message waits in memory.
 
 mod awaitable;
+mod calls;
 mod clients;
 mod cycle;
 mod engine;
