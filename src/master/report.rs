@@ -41,10 +41,10 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
         }
         Report::ReloadDone(generation) => log::info!("Reloaded: generation {} serves", generation.0),
         Report::ZygoteLost { generation, exit } => {
-            log::error!("The zygote of generation {} {}: starting another", generation.0, ended(*exit));
+            log::error!("The zygote of generation {} {}: it forks no more workers", generation.0, ended(*exit));
         }
         Report::ZygoteSilent(generation) => {
-            log::error!("The zygote of generation {} does not answer: starting another", generation.0);
+            log::error!("The zygote of generation {} does not answer: it forks no more workers", generation.0);
         }
         Report::ShuttingDown => log::info!("Shutting down: Master"),
     }
