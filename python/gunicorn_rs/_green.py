@@ -54,6 +54,7 @@ class GeventHub:
 
         self.loop = gevent.get_hub().loop
         self.greenlet = gevent.Greenlet
+        self.sleep = gevent.sleep
         self.socket = gevent.socket.socket
         self.event = Event
         self.ended = Event()
@@ -71,6 +72,10 @@ class GeventHub:
         greenlet.start()
         return greenlet
 
+    def pause(self):
+        """Lets the others have their turn."""
+        self.sleep(0)
+
     def kill(self, greenlet):
         """Has the greenlet end, in its own time."""
         greenlet.kill(block=False)
@@ -82,6 +87,10 @@ class GeventHub:
     def unwatch(self):
         self.watcher.stop()
         self.watcher.close()
+
+    def leave(self):
+        """In a fork, whose loop is one of its own."""
+        self.unwatch()
 
     def stop(self):
         self.ended.wake()
@@ -132,6 +141,7 @@ class EventletHub:
         self.library = eventlet
         self.hub = eventlet.hubs.get_hub()
         self.spawn = eventlet.spawn
+        self.pause = eventlet.sleep
         self.kill = eventlet.kill
         self.event = Event
         self.ended = Event()
@@ -151,6 +161,9 @@ class EventletHub:
 
     def unwatch(self):
         self.hub.remove(self.listener)
+
+    def leave(self):
+        """In a fork, which shares the hub's poll with its parent: what is taken off it is taken off the parent's."""
 
     def socket(self, fileno):
         original = self.library.patcher.original("socket")
@@ -179,6 +192,7 @@ class Client:
     def write(self, data):
         """What `start_response` gives."""
         if not self.engine.send(self.response, data):
+            self.hub.pause()
             self.flush()
 
     def flush(self):
@@ -371,9 +385,10 @@ class Runner:
         level, message, error = record
         try:
             getattr(self.log, level)("%s", message, exc_info=error)
-        except Exception:
+        except BaseException as failed:
             # A logger that fails must not take the request with it, and its failure goes past all loggers.
-            self.engine.complain(traceback.format_exc())
+            for told in filter(None, (error, failed)):
+                self.engine.complain("".join(traceback.format_exception(told)))
 
     # The worker
 
@@ -382,12 +397,18 @@ class Runner:
         self.hub.watch(descriptor, self.engine.turn)
         self.hub.call_soon(self.engine.turn)
         self.hub.call_soon(self.engine.beat)
+        os.register_at_fork(after_in_child=self.leave)
         try:
             self.hub.ended.wait()
         finally:
             self.hub.unwatch()
         if self.greenlets and self.engine.is_graceful():
             self.end_greenlets()
+
+    def leave(self):
+        """Leaves the clients to the process that this one was forked from: its hub goes on in the child, greenlets and all."""
+        self.engine.disown()
+        self.hub.leave()
 
     def end_greenlets(self):
         self.log.warning("Worker graceful timeout (pid:%s)", os.getpid())

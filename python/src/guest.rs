@@ -7,6 +7,7 @@
 //!
 //! No lock is held while Python code runs.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,6 +99,8 @@ struct Calls {
 /// The guest.
 pub(crate) struct Guest {
     state: Mutex<State>,
+    /// This is a fork of the process that serves.
+    is_disowned: AtomicBool,
     calls: PyOnceLock<Calls>,
     control: &'static Control,
     slot: &'static SlotCells,
@@ -125,6 +128,7 @@ impl Guest {
         };
         Self {
             state: Mutex::new(state),
+            is_disowned: AtomicBool::new(false),
             calls: PyOnceLock::new(),
             control: context.control,
             slot: context.slot,
@@ -163,6 +167,17 @@ impl Guest {
         self.calls.get(py).ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("the reactor has no loop yet"))
     }
 
+    /// This process is a fork of the one that serves, and has its loop: the clients, and the poll that tells of them, are
+    /// the other's.
+    pub(crate) fn disown(&self) {
+        self.is_disowned.store(true, Relaxed);
+    }
+
+    /// Whether the clients are another process's.
+    pub(crate) fn is_disowned(&self) -> bool {
+        self.is_disowned.load(Relaxed)
+    }
+
     /// Has the loop call this as soon as it comes to it.
     ///
     /// # Errors
@@ -180,6 +195,9 @@ impl Guest {
 
     /// Takes an exchange back, which may let the next request of its connection in.
     pub(crate) fn complete(&self, py: Python<'_>, exchange: Box<Exchange>, began: Time, lane: Option<usize>) {
+        if self.is_disowned() {
+            return;
+        }
         self.note_end(&exchange, clock::now() - began, lane);
         self.state().reactor.complete(exchange);
         self.schedule_or_complain(py);
@@ -197,6 +215,9 @@ impl Guest {
     /// # Errors
     /// Those of the loop.
     pub(crate) fn schedule(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_disowned() {
+            return Ok(());
+        }
         let (due, now) = {
             let mut state = self.state();
             let now = state.now();
@@ -228,6 +249,9 @@ impl Guest {
     /// Those of the host.
     pub(crate) fn turn<H: Host>(host: &Bound<'_, H>) -> PyResult<()> {
         let (py, this) = (host.py(), host.get().guest());
+        if this.is_disowned() {
+            return Ok(());
+        }
         let mut again = true;
         for _ in 0..TURNS {
             again = Self::turn_once(host)?;
@@ -263,7 +287,7 @@ impl Guest {
     /// # Errors
     /// Those of the loop.
     pub(crate) fn beat(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(timeout) = self.timeout else { return Ok(()) };
+        let Some(timeout) = self.timeout.filter(|_| !self.is_disowned()) else { return Ok(()) };
         let nap = timeout / 2;
         self.slot.set_deadline(Some(clock::now() + nap + timeout));
         let calls = self.calls(py)?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use gunicorn::log;
 use gunicorn::reactor::{Attention, Exchange};
 use gunicorn::sys::clock;
+use gunicorn::time::Time;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -17,12 +19,17 @@ use crate::ffi;
 use crate::guest::{Guest, Host};
 use crate::wsgi::{FileWrapper, Input, Response, Sending, WsgiApp, body, body_part};
 
+/// How long greenlets may write to clients that take everything at once before the others have their turn.
+const SLICE: Duration = Duration::from_millis(10);
+
 /// The Python object.
 #[pyclass(frozen, name = "Engine", module = "gunicorn_rs")]
 pub(super) struct Engine {
     guest: Guest,
     pub(super) app: WsgiApp,
     write_timeout: Duration,
+    /// When the hub was last known to run.
+    slice: Mutex<Time>,
     /// Makes a greenlet of a call.
     start: PyOnceLock<Py<PyAny>>,
     /// What wakes the greenlets that wait for a client, by the places of the connections.
@@ -31,18 +38,38 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(guest: Guest, app: WsgiApp, write_timeout: Duration) -> Self {
-        Self { guest, app, write_timeout, start: PyOnceLock::new(), waiting: Mutex::default() }
+        let (slice, waiting) = (Mutex::default(), Mutex::default());
+        Self { guest, app, write_timeout, slice, start: PyOnceLock::new(), waiting }
     }
 
     /// Tells it the hub, and who runs calls.
-    pub(super) fn join(
-        engine: &Bound<'_, Self>,
-        hub: &Bound<'_, PyAny>,
-        runner: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
+    pub(super) fn join(engine: &Bound<'_, Self>, hub: &Bound<'_, PyAny>, runner: &Bound<'_, PyAny>) -> PyResult<()> {
         // It is told once.
         let _ = engine.get().start.set(engine.py(), runner.getattr("start")?.unbind());
         Guest::join(engine, hub)
+    }
+
+    /// Whether the clients are this process's to write to.
+    fn check(&self) -> PyResult<()> {
+        match self.guest.is_disowned() {
+            true => Err(PyRuntimeError::new_err("the client belongs to the process that this one was forked from")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the hub has not run for longer than it should; if so it is taken to run now.
+    fn is_overdue(&self) -> bool {
+        let mut slice = self.slice.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::recently();
+        let is_overdue = now - *slice > SLICE;
+        if is_overdue {
+            *slice = now;
+        }
+        is_overdue
+    }
+
+    fn note_slice(&self, now: Time) {
+        *self.slice.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<usize, Vec<Py<PyAny>>>> {
@@ -79,6 +106,7 @@ impl Host for Engine {
     fn begin(slf: &Bound<'_, Self>, exchange: Box<Exchange>, lane: Option<usize>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let began = clock::now();
+        this.note_slice(began);
         this.guest.note_beginning(&exchange, began, lane);
         let call = Py::new(py, Call::new(exchange, slf.clone().unbind(), began, lane))?;
         let Some(start) = this.start.get(py) else { return Ok(()) };
@@ -122,6 +150,11 @@ impl Engine {
         self.guest.beat(py)
     }
 
+    /// This process is a fork of the one that serves.
+    fn disown(&self) {
+        self.guest.disown();
+    }
+
     /// Whether the worker ends in order.
     fn is_graceful(&self) -> bool {
         self.guest.is_graceful()
@@ -134,6 +167,7 @@ impl Engine {
 
     /// Has the event woken by the next news of the client, or when its time is over.
     fn watch(&self, py: Python<'_>, response: &Bound<'_, Response>, event: Py<PyAny>) -> PyResult<()> {
+        self.check()?;
         response.get().with(|sending| {
             self.guest.attend(&mut sending.exchange);
             let due = [sending.dues.write, sending.dues.read].into_iter().flatten().min();
@@ -157,15 +191,16 @@ impl Engine {
         }
     }
 
-    /// Sends a part of a body; `false`: the client has yet to take some of it.
+    /// Sends a part of a body; `false`: the client has yet to take some of it, or others wait for their turn.
     fn send(&self, response: &Bound<'_, Response>, part: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.check()?;
         let part = body_part(part)?;
         // The head waits for the first byte of the body (PEP 3333).
         if part.as_bytes().is_empty() {
             return Ok(true);
         }
         response.get().send(part, None)?;
-        response.get().with(|sending| sending.exchange.is_flushed())
+        Ok(response.get().with(|sending| sending.exchange.is_flushed())? && !self.is_overdue())
     }
 
     /// Sends the parts of a body that is whole, from number `at` on, and ends the response. Where there is no room for
@@ -176,11 +211,13 @@ impl Engine {
         parts: &Bound<'_, PyAny>,
         at: usize,
     ) -> PyResult<Option<usize>> {
+        self.check()?;
         body::send_from(response.get(), parts, at)
     }
 
     /// Has the kernel send a file, and ends the response; `false`: it is not of the kind that the kernel can send.
     fn send_file(&self, response: &Bound<'_, Response>, iterable: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.check()?;
         let (py, response) = (iterable.py(), response.get());
         if self.app.sends_files()
             && let Ok(file) = iterable.cast::<FileWrapper>()
@@ -194,16 +231,19 @@ impl Engine {
 
     /// Ends a response whose parts have been sent; if there was none, it has no body.
     fn finish(&self, py: Python<'_>, response: &Bound<'_, Response>) -> PyResult<()> {
+        self.check()?;
         response.get().finish(py, Some(0))
     }
 
     /// Whether the client has taken all that was sent.
     fn try_flush(&self, response: &Bound<'_, Response>) -> PyResult<bool> {
+        self.check()?;
         response.get().with(|sending| self.send_until(sending, |exchange| exchange.is_flushed()))?
     }
 
     /// Whether more may be sent.
     fn has_room(&self, response: &Bound<'_, Response>) -> PyResult<bool> {
+        self.check()?;
         response.get().with(|sending| self.send_until(sending, Exchange::has_room))?
     }
 
@@ -215,6 +255,7 @@ impl Engine {
         input: &Bound<'py, Input>,
         size: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.check()?;
         input.get().try_read(py, size)
     }
 
@@ -226,11 +267,13 @@ impl Engine {
         input: &Bound<'py, Input>,
         size: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.check()?;
         input.get().try_line(py, size)
     }
 
     /// Lends the client's socket, as a descriptor that is the caller's. All that was sent is to be flushed.
     fn lend(&self, py: Python<'_>, response: &Bound<'_, Response>) -> PyResult<i32> {
+        self.check()?;
         let lent = response.get().with(|sending| ffi::duplicate(sending.lend_socket(py)))?;
         lent.map(std::os::fd::IntoRawFd::into_raw_fd).map_err(Into::into)
     }

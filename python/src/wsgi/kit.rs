@@ -93,7 +93,8 @@ impl Kit {
         let objects = objects.chain([start_response.clone_ref(py), waiting.write]);
         let client = waiting.client;
         let objects: Vec<_> = objects.chain(client.as_ref().map(|client| client.clone_ref(py))).collect();
-        let mut kit = Self { start_response, client, templates, response, input, head: Head::default(), objects: vec![] };
+        let mut kit =
+            Self { start_response, client, templates, response, input, head: Head::default(), objects: vec![] };
         kit.objects = objects.into_iter().map(|object| (object, 0)).collect();
         kit.objects.iter_mut().for_each(|(object, count)| *count = ffi::references(object.bind(py)));
         Ok(kit)

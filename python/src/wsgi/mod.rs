@@ -287,9 +287,7 @@ fn refuse(exchange: &Exchange, error: EnvironError) -> (Record, Instead) {
     let status = error.status();
     let explanation = error.to_string();
     match error {
-        EnvironError::Python(error) => {
-            (report::failure(exchange.head(), error), Instead::Page(status, String::new()))
-        }
+        EnvironError::Python(error) => (report::failure(exchange.head(), error), Instead::Page(status, String::new())),
         EnvironError::ScriptName { .. } => {
             (report::refusal(exchange.peer(), &explanation), Instead::Page(status, explanation))
         }
