@@ -339,10 +339,12 @@ class Runner:
         """A request, in its greenlet."""
         try:
             self.answer(call)
-        except self.exit:
-            call.abandon()
         except BaseException as error:
-            self.report(call.fail(error))
+            # A signal that ends the worker raises in whatever runs.
+            if isinstance(error, self.exit) or not self.engine.is_graceful():
+                call.abandon()
+            else:
+                self.report(call.fail(error))
         finally:
             call.end()
             self.greenlets.discard(self.current())
@@ -407,7 +409,7 @@ class Runner:
 
     def leave(self):
         """Leaves the clients to the process that this one was forked from: its hub goes on in the child, greenlets and all."""
-        self.engine.disown()
+        self.engine.leave()
         self.hub.leave()
 
     def end_greenlets(self):

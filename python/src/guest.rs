@@ -99,8 +99,8 @@ struct Calls {
 /// The guest.
 pub(crate) struct Guest {
     state: Mutex<State>,
-    /// This is a fork of the process that serves.
-    is_disowned: AtomicBool,
+    /// Nothing is to be done for clients in this process any more.
+    has_left: AtomicBool,
     calls: PyOnceLock<Calls>,
     control: &'static Control,
     slot: &'static SlotCells,
@@ -128,7 +128,7 @@ impl Guest {
         };
         Self {
             state: Mutex::new(state),
-            is_disowned: AtomicBool::new(false),
+            has_left: AtomicBool::new(false),
             calls: PyOnceLock::new(),
             control: context.control,
             slot: context.slot,
@@ -167,15 +167,15 @@ impl Guest {
         self.calls.get(py).ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("the reactor has no loop yet"))
     }
 
-    /// This process is a fork of the one that serves, and has its loop: the clients, and the poll that tells of them, are
-    /// the other's.
-    pub(crate) fn disown(&self) {
-        self.is_disowned.store(true, Relaxed);
+    /// Does nothing for clients in this process any more, although the loop may go on: it has ended, or is a fork of the
+    /// one that serves, whose poll and connections it shares.
+    pub(crate) fn leave(&self) {
+        self.has_left.store(true, Relaxed);
     }
 
-    /// Whether the clients are another process's.
-    pub(crate) fn is_disowned(&self) -> bool {
-        self.is_disowned.load(Relaxed)
+    /// Whether it has left.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Relaxed)
     }
 
     /// Has the loop call this as soon as it comes to it.
@@ -195,7 +195,7 @@ impl Guest {
 
     /// Takes an exchange back, which may let the next request of its connection in.
     pub(crate) fn complete(&self, py: Python<'_>, exchange: Box<Exchange>, began: Time, lane: Option<usize>) {
-        if self.is_disowned() {
+        if self.has_left() {
             return;
         }
         self.note_end(&exchange, clock::now() - began, lane);
@@ -215,7 +215,7 @@ impl Guest {
     /// # Errors
     /// Those of the loop.
     pub(crate) fn schedule(&self, py: Python<'_>) -> PyResult<()> {
-        if self.is_disowned() {
+        if self.has_left() {
             return Ok(());
         }
         let (due, now) = {
@@ -249,7 +249,7 @@ impl Guest {
     /// Those of the host.
     pub(crate) fn turn<H: Host>(host: &Bound<'_, H>) -> PyResult<()> {
         let (py, this) = (host.py(), host.get().guest());
-        if this.is_disowned() {
+        if this.has_left() {
             return Ok(());
         }
         let mut again = true;
@@ -287,7 +287,7 @@ impl Guest {
     /// # Errors
     /// Those of the loop.
     pub(crate) fn beat(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(timeout) = self.timeout.filter(|_| !self.is_disowned()) else { return Ok(()) };
+        let Some(timeout) = self.timeout.filter(|_| !self.has_left()) else { return Ok(()) };
         let nap = timeout / 2;
         self.slot.set_deadline(Some(clock::now() + nap + timeout));
         let calls = self.calls(py)?;
@@ -413,8 +413,10 @@ impl Guest {
         self.state().exit_code.unwrap_or(0)
     }
 
-    /// The loop has ended: the rest of the process's life has a deadline too.
+    /// The loop has ended: the rest of the process's life has a deadline too. A hub may go on in that, as long as there
+    /// are threads that are greenlets.
     pub(crate) fn finish(&self) {
+        self.leave();
         self.state().lifecycle.finish();
     }
 }

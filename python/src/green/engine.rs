@@ -49,10 +49,10 @@ impl Engine {
         Guest::join(engine, hub)
     }
 
-    /// Whether the clients are this process's to write to.
+    /// Whether there is something to be done for clients in this process.
     fn check(&self) -> PyResult<()> {
-        match self.guest.is_disowned() {
-            true => Err(PyRuntimeError::new_err("the client belongs to the process that this one was forked from")),
+        match self.guest.has_left() {
+            true => Err(PyRuntimeError::new_err("this process does not serve the client (any more)")),
             false => Ok(()),
         }
     }
@@ -151,8 +151,8 @@ impl Engine {
     }
 
     /// This process is a fork of the one that serves.
-    fn disown(&self) {
-        self.guest.disown();
+    fn leave(&self) {
+        self.guest.leave();
     }
 
     /// Whether the worker ends in order.
