@@ -136,6 +136,7 @@ class Runner:
         # A task starts from a copy of the context in which it is made. So whatever makes one runs in that in which the
         # worker was set up, even if it was a request that asked for it.
         context = contextvars.copy_context()
+        self.stop = loop.stop
         self.call_soon = functools.partial(loop.call_soon, context=context)
         self.call_later = functools.partial(loop.call_later, context=context)
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use pyo3::prelude::*;
 
 use crate::asgi::{self, Asgi};
+use crate::green;
 use crate::zygote::{self, Loaded};
 use crate::{serve, signals};
 use gunicorn::log;
@@ -72,6 +73,10 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     // First, since the user to become may not be allowed to read the interpreter's library.
     prepare_interpreter(py).map_err(|error| failed("prepare the interpreter", &zygote::traceback(py, &error)))?;
     drop_privileges(&settings)?;
+    let kind = settings.worker_kind(false);
+    if kind.is_green() {
+        green::renew(py, kind).map_err(|error| failed("make a hub", &zygote::traceback(py, &error)))?;
+    }
     // Again: the kernel has forgotten it if the user or group has changed.
     follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
     let app = match loaded.app.take() {

@@ -15,6 +15,9 @@ pub(crate) const LOGGING: Glue = Glue { name: "_logging", source: include_str!("
 /// Runs an ASGI application.
 pub(crate) const ASGI: Glue = Glue { name: "_asgi", source: include_str!("../gunicorn_rs/_asgi.py") };
 
+/// Runs a WSGI application in greenlets.
+pub(crate) const GREEN: Glue = Glue { name: "_green", source: include_str!("../gunicorn_rs/_green.py") };
+
 /// Imports and freezes what workers share.
 pub(crate) const SHARED: Glue = Glue { name: "_shared", source: include_str!("../gunicorn_rs/_shared.py") };
 

@@ -7,6 +7,8 @@ mod asgi;
 mod boot;
 mod ffi;
 mod glue;
+mod green;
+mod guest;
 mod logging;
 mod serve;
 mod signals;

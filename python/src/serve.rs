@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::asgi::{self, Asgi};
 use crate::boot::{Application, Worker};
+use crate::green;
 use crate::signals::CONTROL;
 use crate::wsgi::{WsgiApp, WsgiConfig};
 use crate::zygote;
@@ -74,6 +75,7 @@ impl Prepared {
     fn serve(self, py: Python<'_>, app: Application) -> Ended {
         let served = match app {
             Application::Wsgi(app, WorkerKind::Gthread) => return self.serve_on_threads(py, app),
+            Application::Wsgi(app, kind) if kind.is_green() => self.serve_in_greenlets(py, app, kind),
             Application::Wsgi(app, _) => self.serve_in_turn(py, app),
             Application::Asgi(app) => self.serve_on_loop(py, app),
         };
@@ -98,16 +100,25 @@ impl Prepared {
         Ok(asgi::run(py, app, reactor, &self.listeners, self.context, &self.settings))
     }
 
+    fn serve_in_greenlets(self, py: Python<'_>, app: Py<PyAny>, kind: WorkerKind) -> Result<i32, String> {
+        let config = self.wsgi_config(true);
+        let reactor = watched(self.reactor, self.team)?;
+        Ok(green::run(py, app, kind, &config, reactor, self.context, self.settings.client_send_timeout))
+    }
+
     fn wsgi(&self, py: Python<'_>, app: Py<PyAny>, multithread: bool) -> Result<WsgiApp, String> {
-        let config = WsgiConfig {
+        WsgiApp::new(py, app, &self.wsgi_config(multithread), None).map_err(|error| zygote::traceback(py, &error))
+    }
+
+    fn wsgi_config(&self, multithread: bool) -> WsgiConfig {
+        WsgiConfig {
             multiprocess: self.settings.workers > 1,
             multithread,
             errors_to_log: self.settings.errorlog != LogTarget::Standard,
             sendfile: self.settings.sendfile,
             root_path: self.settings.root_path.clone(),
             listeners: self.listeners.clone(),
-        };
-        WsgiApp::new(py, app, &config).map_err(|error| zygote::traceback(py, &error))
+        }
     }
 }
 
@@ -139,8 +150,8 @@ fn reactor_config(settings: &Settings, kind: WorkerKind, cells: &'static SlotCel
         head_timeout: settings.client_header_timeout,
         body_timeout: settings.client_body_timeout,
         min_rate: settings.client_min_rate,
-        waits: kind != WorkerKind::Asgi,
-        streams_bodies: kind == WorkerKind::Asgi || settings.stream_request_body && kind == WorkerKind::Gthread,
+        waits: kind != WorkerKind::Asgi && !kind.is_green(),
+        streams_bodies: kind == WorkerKind::Asgi || settings.stream_request_body && !is_sync,
         write_timeout: settings.client_send_timeout,
         max_connections: ReactorConfig::connections_within(limits::open_files()?).min(settings.worker_connections),
         temp_dir: settings.tmp_upload_dir.clone().unwrap_or(defaults.temp_dir),

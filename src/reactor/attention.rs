@@ -128,6 +128,12 @@ impl Exchange {
         }
     }
 
+    /// Whether what waits to be sent is within the bounds: whoever may not be kept waiting by [`Exchange::write`] asks
+    /// before it.
+    pub fn has_room(&mut self) -> bool {
+        !self.connection.output.is_full()
+    }
+
     /// Whether nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
         self.connection.output.is_empty()

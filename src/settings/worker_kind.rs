@@ -12,6 +12,10 @@ pub enum WorkerKind {
     Gthread,
     /// All at a time, each a task of an event loop.
     Asgi,
+    /// All at a time, each a greenlet of gevent.
+    Gevent,
+    /// All at a time, each a greenlet of eventlet.
+    Eventlet,
 }
 
 impl WorkerKind {
@@ -21,7 +25,14 @@ impl WorkerKind {
             Self::Sync => "sync",
             Self::Gthread => "gthread",
             Self::Asgi => "asgi",
+            Self::Gevent => "gevent",
+            Self::Eventlet => "eventlet",
         }
+    }
+
+    /// Whether each request is a greenlet.
+    pub const fn is_green(self) -> bool {
+        matches!(self, Self::Gevent | Self::Eventlet)
     }
 }
 
@@ -32,6 +43,8 @@ impl Settings {
         match self.worker_class.as_deref() {
             Some("gthread") => WorkerKind::Gthread,
             Some("asgi") => WorkerKind::Asgi,
+            Some("gevent") => WorkerKind::Gevent,
+            Some("eventlet") => WorkerKind::Eventlet,
             None if is_async => WorkerKind::Asgi,
             Some(_) if self.stands_in_for().is_some() => WorkerKind::Asgi,
             _ if self.threads > 1 => WorkerKind::Gthread,
@@ -45,23 +58,32 @@ impl Settings {
     }
 }
 
-/// The kinds that are served, by gunicorn's names.
-const SERVED: [&str; 3] = ["sync", "gthread", "asgi"];
+/// The kinds that are served, by gunicorn's names; `eventlet` was one up to gunicorn 25.
+const SERVED: [&str; 5] = ["sync", "gthread", "asgi", "gevent", "eventlet"];
 
 /// What is shown when the user asked for none.
 pub(super) const DEFAULT: &str = WorkerKind::Sync.name();
 
 /// What is allowed, as it stands after "must be".
-pub(super) const ALLOWED: &str = "a worker kind that is served: sync, gthread, asgi";
+pub(super) const ALLOWED: &str = "a worker kind that is served: sync, gthread, asgi, gevent, eventlet";
 
 /// Other names that gunicorn has for a kind that is served.
-const ALIASES: [(&str, &str); 6] = [
+const ALIASES: [(&str, &str); 15] = [
     ("gunicorn.workers.sync.SyncWorker", "sync"),
     ("egg:gunicorn#sync", "sync"),
     ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
     ("egg:gunicorn#gthread", "gthread"),
     ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
     ("egg:gunicorn#asgi", "asgi"),
+    ("gevent_wsgi", "gevent"),
+    ("gevent_pywsgi", "gevent"),
+    ("gunicorn.workers.ggevent.GeventWorker", "gevent"),
+    ("gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent"),
+    ("egg:gunicorn#gevent", "gevent"),
+    ("egg:gunicorn#gevent_wsgi", "gevent"),
+    ("egg:gunicorn#gevent_pywsgi", "gevent"),
+    ("gunicorn.workers.geventlet.EventletWorker", "eventlet"),
+    ("egg:gunicorn#eventlet", "eventlet"),
 ];
 
 /// Classes of other packages that serve what the asgi kind serves. Their names are kept, to tell that they do not run.
@@ -73,7 +95,7 @@ const ASGI_CLASSES: [&str; 4] = [
 ];
 
 /// Names of gunicorn's kinds that are not served yet.
-const PLANNED: [&str; 4] = ["gevent", "gevent_wsgi", "gevent_pywsgi", "tornado"];
+const PLANNED: [&str; 1] = ["tornado"];
 
 /// The name of the kind, in its usual form.
 pub(super) fn parse(name: &str) -> Result<&'static str, Refusal> {
@@ -112,7 +134,10 @@ mod tests {
         assert_eq!(parse("gunicorn.workers.gthread.ThreadWorker"), Ok("gthread"));
         assert_eq!(parse("gunicorn.workers.gasgi.ASGIWorker"), Ok("asgi"));
         assert_eq!(parse("egg:gunicorn#asgi"), Ok("asgi"));
-        assert_eq!(parse("gevent"), Err(Refusal::hint("gunicorn has this kind, but it is not supported yet")));
+        assert_eq!(parse("gevent_pywsgi"), Ok("gevent"));
+        assert_eq!(parse("egg:gunicorn#gevent"), Ok("gevent"));
+        assert_eq!(parse("gunicorn.workers.geventlet.EventletWorker"), Ok("eventlet"));
+        assert_eq!(parse("tornado"), Err(Refusal::hint("gunicorn has this kind, but it is not supported yet")));
         assert_eq!(parse("a.B"), Err(Refusal::hint("worker classes of other packages are not supported yet")));
         assert_eq!(parse("snyc"), Err(Refusal::PLAIN));
     }
@@ -128,6 +153,8 @@ mod tests {
             (Some("sync"), WorkerKind::Sync, WorkerKind::Gthread),
             (Some("gthread"), WorkerKind::Gthread, WorkerKind::Gthread),
             (Some("asgi"), WorkerKind::Asgi, WorkerKind::Asgi),
+            (Some("gevent"), WorkerKind::Gevent, WorkerKind::Gevent),
+            (Some("eventlet"), WorkerKind::Eventlet, WorkerKind::Eventlet),
         ] {
             let kinds = [1, 2].map(|threads| settings(class, threads).worker_kind(false));
             assert_eq!(kinds, [of_one, of_two], "{class:?}");

@@ -67,7 +67,7 @@ def test_addresses_in_one_value(serve):
 
 @pytest.mark.parametrize("difference, args", [
     ("workers-bound", ("--workers", 2049)), ("loglevel-checked", ("--log-level", "loud")),
-    ("worker-kinds", ("--worker-class", "gevent")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
+    ("worker-kinds", ("--worker-class", "tornado")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
 ])
 def test_values_that_only_we_refuse(serve, difference, args):
     server = serve("--check-config", *args)

@@ -1,6 +1,6 @@
 """The worker kinds there are: what every one of them must do is checked under each."""
 
-KINDS = ["sync", "gthread", "asgi"]
+KINDS = ["sync", "gthread", "asgi", "gevent", "eventlet"]
 
 
 def app_of(kind, name):

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -384,7 +385,7 @@ def client_socket(environ, start_response):
     """Asks the client's socket, and closes it; the response does not depend on that."""
     client = environ["gunicorn.socket"]
     is_peer = client.getpeername()[1] == int(environ["REMOTE_PORT"])
-    facts = [is_peer, client.type.name, os.get_inheritable(client.fileno())]
+    facts = [is_peer, socket.SocketKind(client.type).name, os.get_inheritable(client.fileno())]
     client.close()
     return text(start_response, json.dumps(facts))
 
@@ -397,8 +398,9 @@ def file(environ, start_response):
         opened = io.BytesIO(content)
     elif kind == "pipe":
         reader, writer = os.pipe()
-        os.write(writer, b"through a pipe")
-        os.close(writer)
+        # gevent's `os.close` closes later.
+        with open(writer, "wb") as out:
+            out.write(b"through a pipe")
         opened = os.fdopen(reader, "rb")
     elif kind in ("gzip", "buffered-gzip"):
         with gzip.open("content.gz", "wb") as out:

@@ -9,11 +9,8 @@ use super::engine::Engine;
 
 /// What is used of the loop and the runner.
 pub(super) struct Calls {
-    /// These two have what they are given called in the worker's own context, whoever calls them.
-    pub(super) call_soon: Py<PyAny>,
     pub(super) call_later: Py<PyAny>,
     pub(super) create_future: Py<PyAny>,
-    pub(super) stop: Py<PyAny>,
     /// `asyncio.Task`, and what each of them is made with.
     task: Py<PyAny>,
     task_keywords: Py<PyDict>,
@@ -21,8 +18,7 @@ pub(super) struct Calls {
     tasks: Py<PyDict>,
     run: Py<PyAny>,
     pub(super) cancel: Py<PyAny>,
-    pub(super) alarm: Py<PyAny>,
-    pub(super) soon: Py<PyAny>,
+    pub(super) settle: Py<PyAny>,
     log: Py<PyAny>,
 }
 
@@ -36,17 +32,14 @@ impl Calls {
     ) -> PyResult<Self> {
         let of = |object: &Bound<'_, PyAny>, name: &str| object.getattr(name).map(Bound::unbind);
         Ok(Self {
-            call_soon: of(runner, "call_soon")?,
             call_later: of(runner, "call_later")?,
             create_future: of(event_loop, "create_future")?,
-            stop: of(event_loop, "stop")?,
             task: of(runner, "make_task")?,
             task_keywords: runner.getattr("task_keywords")?.cast_into::<PyDict>()?.unbind(),
             tasks: runner.getattr("tasks")?.cast_into::<PyDict>()?.unbind(),
             run: of(runner, "run")?,
             cancel: of(runner, "cancel")?,
-            alarm: of(engine, "alarm")?,
-            soon: of(engine, "soon")?,
+            settle: of(engine, "settle")?,
             log: log.clone().unbind(),
         })
     }

@@ -6,7 +6,6 @@ use gunicorn::http::ws;
 use gunicorn::net::Address;
 use gunicorn::reactor::Reactor;
 use gunicorn::settings::{AsgiLifespan, AsgiLoop, Settings};
-use gunicorn::worker::lifecycle::Lifecycle;
 use gunicorn::worker::{BROKEN, WorkerContext};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,11 +13,15 @@ use pyo3::types::PyDict;
 use super::engine::{Engine, Terms};
 use super::scope::Scopes;
 use crate::glue::{APPS, ASGI};
+use crate::guest::Guest;
 use crate::zygote;
 use gunicorn::log;
 
 /// How long the client of a WebSocket has to answer a Close, as in gunicorn.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What requests that do not end leave of `graceful_timeout` to the shut-down of the lifespan.
+const LIFESPAN_RESERVE: Duration = Duration::from_secs(2);
 
 /// An application that has started up, on its loop.
 pub(crate) struct Asgi {
@@ -93,11 +96,7 @@ fn try_run(
     settings: &Settings,
 ) -> PyResult<i32> {
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&reactor);
-    let lifecycle = Lifecycle::new(&context);
     let terms = Terms {
-        control: context.control,
-        slot: context.slot,
-        timeout: context.timeout,
         graceful_timeout: context.graceful_timeout,
         write_timeout: settings.client_send_timeout,
         disconnect_grace: settings.asgi_disconnect_grace_period,
@@ -108,12 +107,12 @@ fn try_run(
             close_timeout: CLOSE_TIMEOUT,
         },
         deflate: settings.ws_compression.then(ws::DeflateOptions::default),
-        access_log: context.access_log,
     };
+    let guest = Guest::new(reactor, context, LIFESPAN_RESERVE);
     let Asgi { app, event_loop, lifespan, log } = asgi;
     let state: Py<PyDict> = lifespan.getattr(py, "state")?.extract(py)?;
     let scopes = Scopes::new(py, listeners, &settings.root_path, state)?;
-    let engine = Bound::new(py, Engine::new(py, reactor, lifecycle, scopes, terms)?)?;
+    let engine = Bound::new(py, Engine::new(py, guest, scopes, terms)?)?;
     let runner = ASGI.module(py)?.call_method1("Runner", (app, &event_loop, &engine, lifespan, &log))?;
     Engine::join(&engine, event_loop.bind(py), &runner, log.bind(py))?;
     let served = runner.call_method1("serve", (descriptor,));

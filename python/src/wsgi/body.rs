@@ -36,6 +36,37 @@ pub(super) fn send(response: &Response, iterable: &Bound<'_, PyAny>, sendfile: b
     }
 }
 
+/// As `send`, of the parts of a list or tuple from number `at` on, for one who waits elsewhere. Gives the number to go
+/// on with once there is room, `None` when the response has ended.
+///
+/// # Errors
+/// As `send`.
+pub(crate) fn send_from(response: &Response, parts: &Bound<'_, PyAny>, at: usize) -> PyResult<Option<usize>> {
+    let py = parts.py();
+    let parts = match parts.cast::<PyList>() {
+        Ok(list) => list.iter().collect::<Vec<_>>(),
+        Err(_) => parts.cast::<PyTuple>()?.iter().collect(),
+    };
+    let parts = parts.iter().map(body_part).collect::<PyResult<Vec<&Bound<'_, PyBytes>>>>()?;
+    let length = parts.iter().map(|part| part.as_bytes().len()).sum::<usize>();
+    let has_room = || response.with(|sending| sending.exchange.has_room());
+    if at == 0 && parts.len() > 1 && length <= JOINED {
+        let joined = parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>().concat();
+        response.send_copied(py, &joined, Some(length as u64))?;
+        if !has_room()? {
+            return Ok(Some(parts.len()));
+        }
+        return response.finish(py, None).map(|()| None);
+    }
+    for (number, part) in parts.iter().enumerate().skip(at) {
+        response.send(part, Some(length as u64))?;
+        if !has_room()? {
+            return Ok(Some(number + 1));
+        }
+    }
+    response.finish(py, Some(length as u64)).map(|()| None)
+}
+
 /// The whole body is in hand: its length is known, and small parts need not leave one by one.
 fn send_parts(py: Python<'_>, response: &Response, parts: &[Bound<'_, PyAny>]) -> PyResult<()> {
     let parts = parts.iter().map(body_part).collect::<PyResult<Vec<&Bound<'_, PyBytes>>>>()?;

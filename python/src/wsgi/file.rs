@@ -12,7 +12,7 @@ use crate::ffi;
 /// The Python class that `environ["wsgi.file_wrapper"]` names.
 #[derive(Debug)]
 #[pyclass(frozen, subclass, name = "FileWrapper", module = "gunicorn_rs")]
-pub(super) struct FileWrapper {
+pub(crate) struct FileWrapper {
     /// The file-like object.
     #[pyo3(get)]
     filelike: Py<PyAny>,
@@ -64,7 +64,7 @@ impl FileWrapper {
     ///
     /// # Errors
     /// Those of [`Response::send_file`].
-    pub(super) fn send(&self, py: Python<'_>, response: &Response) -> PyResult<bool> {
+    pub(crate) fn send(&self, py: Python<'_>, response: &Response) -> PyResult<bool> {
         let filelike = self.filelike.bind(py);
         let Some(file) = regular_file(filelike) else { return Ok(false) };
         let Ok((offset, size)) = rest_of(filelike, &file) else { return Ok(false) };

@@ -17,7 +17,7 @@ use super::response::Response;
 /// The Python object.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Input", module = "gunicorn_rs")]
-pub(super) struct Input {
+pub(crate) struct Input {
     body: Checkout<Body>,
     /// Has the rest of a body that is streamed.
     response: Py<Response>,
@@ -41,13 +41,40 @@ impl Input {
 
     fn line<'py>(&self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         self.with(|body| {
-            let mut searched = 0;
-            let is_enough = |bytes: &[u8]| {
-                let new = bytes.get(std::mem::replace(&mut searched, bytes.len())..).unwrap_or_default();
-                bytes.len() as u64 >= size || memchr::memchr(b'\n', new).is_some()
-            };
-            body.fill(py, self.response.get(), is_enough)?;
+            body.fill(|| self.response.get().read_body(py).map(Some), line_of(size))?;
             body.read_line(py, size)
+        })
+    }
+
+    /// As `read`, for one who waits elsewhere: `None`, the client has not sent it yet.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub(crate) fn try_read<'py>(
+        &self,
+        py: Python<'py>,
+        size: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let size = limit(size)?;
+        self.with(|body| {
+            let is_here = body.fill(|| self.response.get().try_body(), |bytes| bytes.len() as u64 >= size)?;
+            is_here.then(|| body.read(py, size)).transpose()
+        })
+    }
+
+    /// As `readline`, for one who waits elsewhere: `None`, the client has not sent it yet.
+    ///
+    /// # Errors
+    /// As `readline`.
+    pub(crate) fn try_line<'py>(
+        &self,
+        py: Python<'py>,
+        size: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let size = limit(size)?;
+        self.with(|body| {
+            let is_here = body.fill(|| self.response.get().try_body(), line_of(size))?;
+            is_here.then(|| body.read_line(py, size)).transpose()
         })
     }
 
@@ -65,7 +92,7 @@ impl Input {
     fn read<'py>(&self, py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
         let size = limit(size)?;
         self.with(|body| {
-            body.fill(py, self.response.get(), |bytes| bytes.len() as u64 >= size)?;
+            body.fill(|| self.response.get().read_body(py).map(Some), |bytes| bytes.len() as u64 >= size)?;
             body.read(py, size)
         })
     }
@@ -102,6 +129,15 @@ impl Input {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let line = self.line(py, u64::MAX)?;
         Ok((!line.as_bytes().is_empty()).then_some(line))
+    }
+}
+
+/// Whether a line of so many bytes at most is here; of what it has seen it searches no byte twice.
+fn line_of(size: u64) -> impl FnMut(&[u8]) -> bool {
+    let mut searched = 0;
+    move |bytes| {
+        let new = bytes.get(std::mem::replace(&mut searched, bytes.len())..).unwrap_or_default();
+        bytes.len() as u64 >= size || memchr::memchr(b'\n', new).is_some()
     }
 }
 
@@ -144,11 +180,16 @@ impl Body {
         Self::Memory { bytes, at: 0, is_open: true }
     }
 
-    /// Waits for the client until there `is_enough` of an open body, or the whole rest of it.
-    fn fill(&mut self, py: Python<'_>, response: &Response, mut is_enough: impl FnMut(&[u8]) -> bool) -> PyResult<()> {
-        let Self::Memory { bytes, at, is_open } = self else { return Ok(()) };
+    /// Adds what `next` gives until there `is_enough` of an open body, or the whole rest of it; `false`: it gives no
+    /// more for now.
+    fn fill(
+        &mut self,
+        mut next: impl FnMut() -> PyResult<Option<Vec<u8>>>,
+        mut is_enough: impl FnMut(&[u8]) -> bool,
+    ) -> PyResult<bool> {
+        let Self::Memory { bytes, at, is_open } = self else { return Ok(true) };
         while *is_open && !is_enough(bytes.get(*at..).unwrap_or_default()) {
-            let more = response.read_body(py)?;
+            let Some(more) = next()? else { return Ok(false) };
             *is_open = !more.is_empty();
             if *at > 0 {
                 bytes.drain(..*at);
@@ -156,7 +197,7 @@ impl Body {
             }
             bytes.extend_from_slice(&more);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn read<'py>(&mut self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {

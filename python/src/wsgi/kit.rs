@@ -16,21 +16,46 @@ use crate::ffi;
 
 /// One set of objects, for one request at a time.
 #[derive(Debug)]
-pub(super) struct Kit {
+pub(crate) struct Kit {
     /// `start_response`.
     pub(super) start_response: Py<PyAny>,
     /// The response behind the objects.
     pub(super) response: Py<Response>,
+    /// Who waits for the client in the place of a thread, where the kind of the worker has such.
+    pub(super) client: Option<Py<PyAny>>,
     /// For each listener the environ that its requests start from, with these objects in it.
     templates: Vec<Py<PyDict>>,
-    early_hints: Py<PyAny>,
-    client_gone: Py<PyAny>,
     input: Py<Input>,
-    socket: Py<ClientSocket>,
-    start: Py<Start>,
-    write: Py<PyAny>,
     head: Head,
-    unshared: [isize; 8],
+    /// All that an application can keep, and how many references there are to each while it does not.
+    objects: Vec<(Py<PyAny>, isize)>,
+}
+
+/// What the application is given to wait with.
+struct Waiting {
+    write: Py<PyAny>,
+    input: Py<PyAny>,
+    socket: Py<PyAny>,
+    client: Option<Py<PyAny>>,
+}
+
+impl Waiting {
+    /// What has the thread wait.
+    fn on_the_thread(py: Python<'_>, response: &Py<Response>, input: &Py<Input>) -> PyResult<Self> {
+        Ok(Self {
+            write: response.getattr(py, "write")?,
+            input: input.clone_ref(py).into_any(),
+            socket: Py::new(py, ClientSocket::new(response.clone_ref(py)))?.into_any(),
+            client: None,
+        })
+    }
+
+    /// What waits by the stand-ins' own means.
+    fn elsewhere(py: Python<'_>, stand_ins: &Py<PyAny>, response: &Py<Response>, input: &Py<Input>) -> PyResult<Self> {
+        let made = stand_ins.call_method1(py, intern!(py, "client"), (response, input))?;
+        let (client, write, input, socket) = made.extract(py)?;
+        Ok(Self { write, input, socket, client: Some(client) })
+    }
 }
 
 impl Kit {
@@ -38,36 +63,41 @@ impl Kit {
     ///
     /// # Errors
     /// `MemoryError`.
-    pub(super) fn new<'a>(py: Python<'_>, templates: impl Iterator<Item = &'a Py<PyDict>>) -> PyResult<Self> {
+    pub(super) fn new<'a>(
+        py: Python<'_>,
+        templates: impl Iterator<Item = &'a Py<PyDict>>,
+        stand_ins: Option<&Py<PyAny>>,
+    ) -> PyResult<Self> {
         let response = Py::new(py, Response::new())?;
-        let write = response.getattr(py, "write")?;
-        let start = Py::new(py, Start::new(response.clone_ref(py), write.clone_ref(py)))?;
-        let mut kit = Self {
-            start_response: start.getattr(py, "start_response")?,
-            early_hints: response.getattr(py, "early_hints")?,
-            client_gone: response.getattr(py, "client_gone")?,
-            input: Py::new(py, Input::new(response.clone_ref(py)))?,
-            socket: Py::new(py, ClientSocket::new(response.clone_ref(py)))?,
-            templates: Vec::new(),
-            response,
-            start,
-            write,
-            head: Head::default(),
-            unshared: [0; 8],
+        let input = Py::new(py, Input::new(response.clone_ref(py)))?;
+        let waiting = match stand_ins {
+            None => Waiting::on_the_thread(py, &response, &input)?,
+            Some(stand_ins) => Waiting::elsewhere(py, stand_ins, &response, &input)?,
         };
-        kit.templates = templates.map(|template| kit.fill(template.bind(py))).collect::<PyResult<_>>()?;
-        kit.unshared = kit.references(py);
+        let start = Py::new(py, Start::new(response.clone_ref(py), waiting.write.clone_ref(py)))?;
+        let start_response = start.getattr(py, "start_response")?;
+        let entries = [
+            (intern!(py, "wsgi.input"), waiting.input),
+            (intern!(py, "wsgi.early_hints"), response.getattr(py, "early_hints")?),
+            (intern!(py, "gunicorn.socket"), waiting.socket),
+            (intern!(py, "gunicorn_rs.client_gone"), response.getattr(py, "client_gone")?),
+        ];
+        let fill = |template: &Py<PyDict>| -> PyResult<Py<PyDict>> {
+            let template = template.bind(py).copy()?;
+            entries.iter().try_for_each(|(name, value)| template.set_item(name, value))?;
+            Ok(template.unbind())
+        };
+        let templates = templates.map(fill).collect::<PyResult<_>>()?;
+        let kept = [response.clone_ref(py).into_any(), input.clone_ref(py).into_any(), start.into_any()];
+        let objects = entries.into_iter().map(|(_, value)| value).chain(kept);
+        let objects = objects.chain([start_response.clone_ref(py), waiting.write]);
+        let client = waiting.client;
+        let objects: Vec<_> = objects.chain(client.as_ref().map(|client| client.clone_ref(py))).collect();
+        let mut kit =
+            Self { start_response, client, templates, response, input, head: Head::default(), objects: vec![] };
+        kit.objects = objects.into_iter().map(|object| (object, 0)).collect();
+        kit.objects.iter_mut().for_each(|(object, count)| *count = ffi::references(object.bind(py)));
         Ok(kit)
-    }
-
-    fn fill(&self, template: &Bound<'_, PyDict>) -> PyResult<Py<PyDict>> {
-        let py = template.py();
-        let template = template.copy()?;
-        template.set_item(intern!(py, "wsgi.input"), &self.input)?;
-        template.set_item(intern!(py, "wsgi.early_hints"), &self.early_hints)?;
-        template.set_item(intern!(py, "gunicorn.socket"), &self.socket)?;
-        template.set_item(intern!(py, "gunicorn_rs.client_gone"), &self.client_gone)?;
-        Ok(template.unbind())
     }
 
     /// A copy of this listener's template.
@@ -76,6 +106,11 @@ impl Kit {
     /// `MemoryError`.
     pub(super) fn environ<'py>(&self, py: Python<'py>, listener: usize) -> PyResult<Bound<'py, PyDict>> {
         self.templates.get(listener).map_or_else(|| Ok(PyDict::new(py)), |template| template.bind(py).copy())
+    }
+
+    /// `start_response`, and who waits for the client.
+    pub(crate) fn for_greenlet(&self, py: Python<'_>) -> (Py<PyAny>, Option<Py<PyAny>>) {
+        (self.start_response.clone_ref(py), self.client.as_ref().map(|client| client.clone_ref(py)))
     }
 
     /// Begins a request.
@@ -94,19 +129,6 @@ impl Kit {
 
     /// Whether nobody else has any of the objects.
     pub(super) fn is_unshared(&self, py: Python<'_>) -> bool {
-        self.references(py) == self.unshared && !self.socket.get().is_used(py)
-    }
-
-    fn references(&self, py: Python<'_>) -> [isize; 8] {
-        [
-            ffi::references(self.start_response.bind(py)),
-            ffi::references(self.early_hints.bind(py)),
-            ffi::references(self.client_gone.bind(py)),
-            ffi::references(self.input.bind(py)),
-            ffi::references(self.socket.bind(py)),
-            ffi::references(self.response.bind(py)),
-            ffi::references(self.start.bind(py)),
-            ffi::references(self.write.bind(py)),
-        ]
+        self.objects.iter().all(|(object, count)| ffi::references(object.bind(py)) == *count)
     }
 }

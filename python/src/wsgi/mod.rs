@@ -25,7 +25,7 @@
 //! - Whatever the application raises, `SystemExit` and `KeyboardInterrupt` included, ends its request and not the
 //!   worker, as under gunicorn; only signals that the master sends end that.
 
-mod body;
+pub(crate) mod body;
 mod checkout;
 mod environ;
 mod errors;
@@ -44,7 +44,7 @@ use std::sync::{Mutex, PoisonError};
 use gunicorn::app::App;
 use gunicorn::net::{Address, note_fork};
 use gunicorn::reactor::Exchange;
-use pyo3::exceptions::{PyConnectionError, PyOSError, PySystemExit};
+use pyo3::exceptions::{PyConnectionError, PyOSError, PyStopIteration, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
@@ -52,10 +52,12 @@ use pyo3::types::{IntoPyDict, PyDict};
 pub(crate) use environ::SERVER_SOFTWARE;
 use environ::{EnvironError, Environs};
 use errors::ErrorStream;
-use file::FileWrapper;
+pub(crate) use file::FileWrapper;
 pub(crate) use head::Head;
-use kit::Kit;
-use response::Sending;
+pub(crate) use input::Input;
+pub(crate) use kit::Kit;
+pub(crate) use report::Record;
+pub(crate) use response::{Response, Sending, body_part};
 
 /// What the environ says about the server.
 #[derive(Debug, Clone)]
@@ -81,6 +83,8 @@ pub(crate) struct WsgiApp {
     environs: Environs,
     errors: Py<ErrorStream>,
     sendfile: bool,
+    /// See [`WsgiApp::new`].
+    stand_ins: Option<Py<PyAny>>,
     /// Objects that wait for a request: as many as there have been requests at one time.
     kits: Mutex<Vec<Kit>>,
 }
@@ -88,46 +92,98 @@ pub(crate) struct WsgiApp {
 impl WsgiApp {
     /// Wraps a WSGI callable. Reads `SCRIPT_NAME` from `os.environ`, so it is to be called when that is complete.
     ///
+    /// A kind whose requests are no threads gives `stand_ins`: a Python object that makes what calls the application or
+    /// waits for the client, so that no frame of ours is below that. `client(response, input)` gives the client, `write`,
+    /// `wsgi.input` and `gunicorn.socket`; `errors()` gives `wsgi.errors` where that is not the log, and
+    /// `file_wrapper(base)` the class.
+    ///
     /// # Errors
     /// `MemoryError`; whatever reading `os.environ` raises.
-    pub(crate) fn new(py: Python<'_>, callable: Py<PyAny>, config: &WsgiConfig) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        callable: Py<PyAny>,
+        config: &WsgiConfig,
+        stand_ins: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let errors = Py::new(py, ErrorStream::new(config.errors_to_log))?;
         let base = PyDict::new(py);
-        base.set_item(intern!(py, "wsgi.errors"), &errors)?;
+        match stand_ins.as_ref().filter(|_| !config.errors_to_log) {
+            None => base.set_item(intern!(py, "wsgi.errors"), &errors)?,
+            Some(stand_ins) => base.set_item(intern!(py, "wsgi.errors"), stand_ins.call_method0(py, "errors")?)?,
+        }
         base.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         base.set_item(intern!(py, "wsgi.multithread"), config.multithread)?;
         base.set_item(intern!(py, "wsgi.multiprocess"), config.multiprocess)?;
         base.set_item(intern!(py, "wsgi.run_once"), false)?;
-        base.set_item(intern!(py, "wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
+        let file_wrapper = py.get_type::<FileWrapper>();
+        match &stand_ins {
+            None => base.set_item(intern!(py, "wsgi.file_wrapper"), file_wrapper)?,
+            Some(stand_ins) => {
+                let file_wrapper = stand_ins.call_method1(py, "file_wrapper", (file_wrapper,))?;
+                base.set_item(intern!(py, "wsgi.file_wrapper"), file_wrapper)?;
+            }
+        }
         base.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         note_forks(py)?;
         let environs = Environs::new(py, config, &base)?;
-        Ok(Self { callable, environs, errors, sendfile: config.sendfile, kits: Mutex::new(Vec::new()) })
+        Ok(Self { callable, environs, errors, sendfile: config.sendfile, stand_ins, kits: Mutex::new(Vec::new()) })
     }
 
-    fn serve(&self, py: Python<'_>, mut exchange: Box<Exchange>) -> Box<Exchange> {
-        let (mut kit, environ) = match self.prepare(py, &exchange) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                refuse(py, &mut exchange, error);
+    fn serve(&self, py: Python<'_>, exchange: Box<Exchange>) -> Box<Exchange> {
+        let (kit, environ) = match self.begin(py, exchange) {
+            Ok(begun) => begun,
+            Err((mut exchange, record, instead)) => {
+                record.log(py);
+                instead.give(&mut exchange);
                 return exchange;
             }
         };
-        let body = exchange.take_body();
-        kit.begin(exchange, body);
         let outcome = self.answer(py, &kit, environ);
-        let mut sending = kit.end(py);
-        self.keep(py, kit);
-        self.errors.get().flush();
+        let mut sending = self.end(py, kit);
         if let Err(error) = outcome {
-            fail(py, &mut sending, error);
+            let (record, instead) = fail(py, &sending, error);
+            record.log(py);
+            instead.give(&mut sending.exchange);
         }
         sending.exchange
     }
 
+    /// Lends the exchange to a kit, and makes the environ of its request. One that cannot be entered comes back, as
+    /// from [`fail`].
+    pub(crate) fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        mut exchange: Box<Exchange>,
+    ) -> Result<(Kit, Bound<'py, PyDict>), (Box<Exchange>, Record, Instead)> {
+        match self.prepare(py, &exchange) {
+            Ok((mut kit, environ)) => {
+                let body = exchange.take_body();
+                kit.begin(exchange, body);
+                Ok((kit, environ))
+            }
+            Err(error) => {
+                let (record, instead) = refuse(&exchange, error);
+                Err((exchange, record, instead))
+            }
+        }
+    }
+
+    /// Takes the exchange back: from here on the objects reach nothing any more.
+    pub(crate) fn end(&self, py: Python<'_>, mut kit: Kit) -> Sending {
+        let sending = kit.end(py);
+        self.keep(py, kit, &sending);
+        self.errors.get().flush();
+        sending
+    }
+
+    /// Whether files are sent by the kernel.
+    pub(crate) fn sends_files(&self) -> bool {
+        self.sendfile
+    }
+
     fn prepare<'py>(&self, py: Python<'py>, exchange: &Exchange) -> Result<(Kit, Bound<'py, PyDict>), EnvironError> {
         let kept = self.kits.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let kit = kept.map_or_else(|| Kit::new(py, self.environs.templates()), Ok)?;
+        let kit = kept.map_or_else(|| Kit::new(py, self.environs.templates(), self.stand_ins.as_ref()), Ok)?;
         let environ = self.environs.make(py, exchange, &kit)?;
         Ok((kit, environ))
     }
@@ -138,8 +194,8 @@ impl WsgiApp {
         body::send(kit.response.get(), &iterable, self.sendfile)
     }
 
-    fn keep(&self, py: Python<'_>, kit: Kit) {
-        if kit.is_unshared(py) {
+    fn keep(&self, py: Python<'_>, kit: Kit, sending: &Sending) {
+        if !sending.is_lent && kit.is_unshared(py) {
             self.kits.lock().unwrap_or_else(PoisonError::into_inner).push(kit);
         }
     }
@@ -190,34 +246,50 @@ impl App for WsgiApp {
     }
 }
 
-/// The application failed, or the client has gone.
-fn fail(py: Python<'_>, sending: &mut Sending, error: PyErr) {
+/// What the client is given in the place of a response that fails.
+#[derive(Debug)]
+pub(crate) enum Instead {
+    /// No more than it has.
+    Nothing,
+    /// A page with this status and, where there is something to say, this text.
+    Page(u16, String),
+}
+
+impl Instead {
+    pub(crate) fn give(&self, exchange: &mut Exchange) {
+        match self {
+            Self::Nothing => exchange.abort(),
+            Self::Page(status, text) => exchange.refuse(*status, text),
+        }
+    }
+}
+
+/// The application failed, or the client has gone: what is to be told of it, and what the client is given after that.
+pub(crate) fn fail(py: Python<'_>, sending: &Sending, error: PyErr) -> (Record, Instead) {
     if sending.gone && error.is_instance_of::<PyConnectionError>(py) {
-        report::gone(py);
-        return sending.exchange.abort();
+        return (report::gone(), Instead::Nothing);
+    }
+    // So applications end that have answered by the socket, as under gunicorn.
+    if error.is_instance_of::<PyStopIteration>(py) {
+        return (report::stopped(), Instead::Nothing);
     }
     // What failed because the client has not sent what it announced is its failure, if this is what failed.
     let is_told = |fault: &str| error.is_instance_of::<PyOSError>(py) && error.value(py).to_string() == fault;
-    if let Some(fault) = sending.exchange.body_error().filter(|fault| is_told(&fault.to_string())).cloned() {
-        report::refusal(py, sending.exchange.peer(), &fault.to_string());
-        return sending.exchange.refuse(fault.status(), "");
+    if let Some(fault) = sending.exchange.body_error().filter(|fault| is_told(&fault.to_string())) {
+        let record = report::refusal(sending.exchange.peer(), &fault.to_string());
+        return (record, Instead::Page(fault.status(), String::new()));
     }
-    report::failure(py, sending.exchange.head(), error);
-    sending.exchange.refuse(500, "");
+    (report::failure(sending.exchange.head(), error), Instead::Page(500, String::new()))
 }
 
-/// The application cannot be entered with this request.
-fn refuse(py: Python<'_>, exchange: &mut Exchange, error: EnvironError) {
+/// The application cannot be entered with this request: as [`fail`].
+fn refuse(exchange: &Exchange, error: EnvironError) -> (Record, Instead) {
     let status = error.status();
     let explanation = error.to_string();
     match error {
-        EnvironError::Python(error) => {
-            report::failure(py, exchange.head(), error);
-            exchange.refuse(status, "");
-        }
+        EnvironError::Python(error) => (report::failure(exchange.head(), error), Instead::Page(status, String::new())),
         EnvironError::ScriptName { .. } => {
-            report::refusal(py, exchange.peer(), &explanation);
-            exchange.refuse(status, &explanation);
+            (report::refusal(exchange.peer(), &explanation), Instead::Page(status, explanation))
         }
     }
 }

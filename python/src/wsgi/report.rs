@@ -10,26 +10,46 @@ use pyo3::types::IntoPyDict;
 
 use crate::zygote;
 
+/// What is to be told: a level of `logging`, a message, and the exception if it is to be shown.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// By its name as a method of a logger.
+    pub(crate) level: &'static str,
+    pub(crate) message: String,
+    pub(crate) error: Option<PyErr>,
+}
+
+impl Record {
+    /// Tells the logger.
+    pub(super) fn log(self, py: Python<'_>) {
+        record(py, self.level, &self.message, self.error);
+    }
+}
+
 /// The application failed.
-pub(super) fn failure(py: Python<'_>, head: Head<'_>, error: PyErr) {
+pub(super) fn failure(head: Head<'_>, error: PyErr) -> Record {
     // Neither can forge a line: the codec lets only visible ASCII through.
     let (method, target) = (String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.target()));
-    let message = format!("Error handling request {method} {target}");
-    record(py, "error", &message, Some(error));
+    Record { level: "error", message: format!("Error handling request {method} {target}"), error: Some(error) }
 }
 
 /// A request was refused before the application was entered.
-pub(super) fn refusal(py: Python<'_>, peer: &Address, reason: &str) {
+pub(super) fn refusal(peer: &Address, reason: &str) -> Record {
     let peer = match peer {
         Address::Inet(peer) => peer.ip().to_string(),
         Address::Unix(_) => String::new(),
     };
-    record(py, "warning", &format!("Invalid request from ip={peer}: {reason}"), None);
+    Record { level: "warning", message: format!("Invalid request from ip={peer}: {reason}"), error: None }
 }
 
 /// The client did not wait for the whole response.
-pub(super) fn gone(py: Python<'_>) {
-    record(py, "debug", "Ignoring EPIPE", None);
+pub(super) fn gone() -> Record {
+    Record { level: "debug", message: "Ignoring EPIPE".to_owned(), error: None }
+}
+
+/// The application has answered by the socket, or does not want to answer.
+pub(super) fn stopped() -> Record {
+    Record { level: "debug", message: "Closing connection.".to_owned(), error: None }
 }
 
 /// A Python signal handler, run while the worker was waiting, raised.

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::os::fd::RawFd;
 
 use gunicorn::reactor::{BodyError, Exchange, ResponseError};
+use gunicorn::sys::clock;
+use gunicorn::time::Time;
 use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyConnectionResetError, PyOSError, PyRuntimeError, PyTimeoutError,
     PyTypeError, PyValueError,
@@ -34,15 +36,26 @@ pub(super) enum Stage {
 
 /// A response on its way.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(crate) struct Sending {
     /// The exchange.
-    pub(super) exchange: Box<Exchange>,
+    pub(crate) exchange: Box<Exchange>,
     /// The head, or the memory for one.
     pub(super) head: Head,
     /// How far it has come.
     pub(super) stage: Stage,
     /// Whether the client was found to have gone.
     pub(super) gone: bool,
+    /// Whether the application has been given the socket.
+    pub(super) is_lent: bool,
+    /// By when the client has to take something, or to send something, of one who waits for that without a thread.
+    pub(crate) dues: Dues,
+}
+
+/// See [`Sending::dues`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Dues {
+    pub(crate) write: Option<Time>,
+    pub(crate) read: Option<Time>,
 }
 
 /// Why a response does not go on.
@@ -111,6 +124,15 @@ impl Sending {
         Ok(result?)
     }
 
+    /// As `note`, for one who is not of this module.
+    ///
+    /// # Errors
+    /// `BrokenPipeError` when the client has gone.
+    pub(crate) fn noted<T>(&mut self, result: Result<T, ResponseError>) -> PyResult<T> {
+        self.gone |= matches!(result, Err(ResponseError::Gone));
+        result.map_err(|error| SendError::from(error).into())
+    }
+
     /// Sends a part of the body.
     fn send(&mut self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> Result<(), SendError> {
         self.open(body_length)?;
@@ -136,7 +158,8 @@ impl Sending {
     }
 
     /// The client's socket, for the application to use itself.
-    pub(super) fn lend_socket(&mut self, py: Python<'_>) -> RawFd {
+    pub(crate) fn lend_socket(&mut self, py: Python<'_>) -> RawFd {
+        self.is_lent = true;
         // That the client has gone the application finds out by itself.
         let _ = self.step(py, 0, Exchange::lend_socket);
         self.exchange.as_raw_fd()
@@ -146,7 +169,7 @@ impl Sending {
 /// The Python object behind `write` and `wsgi.early_hints`.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Response", module = "gunicorn_rs")]
-pub(super) struct Response {
+pub(crate) struct Response {
     sending: Checkout<Sending>,
 }
 
@@ -158,7 +181,8 @@ impl Response {
 
     /// Gives it a new request to answer.
     pub(super) fn begin(&self, exchange: Box<Exchange>, head: Head) {
-        self.sending.begin(Sending { exchange, head, stage: Stage::Waiting, gone: false });
+        let dues = Dues::default();
+        self.sending.begin(Sending { exchange, head, stage: Stage::Waiting, gone: false, is_lent: false, dues });
     }
 
     /// Ends the request. Waits for a thread of the application that is just writing.
@@ -170,7 +194,7 @@ impl Response {
     ///
     /// # Errors
     /// `RuntimeError` when its request has ended, or another thread is writing.
-    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Sending) -> R) -> PyResult<R> {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Sending) -> R) -> PyResult<R> {
         self.sending.with(work).map_err(|unavailable| {
             PyRuntimeError::new_err(match unavailable {
                 Unavailable::InUse => "another thread is writing this response",
@@ -183,7 +207,7 @@ impl Response {
     ///
     /// # Errors
     /// `BrokenPipeError` when the client has gone; `AssertionError` when there is no head yet.
-    pub(super) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
+    pub(crate) fn send(&self, part: &Bound<'_, PyBytes>, body_length: Option<u64>) -> PyResult<()> {
         self.with(|sending| sending.send(part, body_length))??;
         Ok(())
     }
@@ -242,18 +266,38 @@ impl Response {
             let exchange = &mut *sending.exchange;
             py.detach(|| exchange.read_body())
         })?;
-        read.map_err(|error| match error {
-            BodyError::Gone => PyConnectionResetError::new_err(error.to_string()),
-            BodyError::TooSlow => PyTimeoutError::new_err(error.to_string()),
-            BodyError::Protocol(_) => PyOSError::new_err(error.to_string()),
-        })
+        read.map_err(broken)
+    }
+
+    /// As `read_body`, for one who waits elsewhere: `None`, nothing has arrived.
+    ///
+    /// # Errors
+    /// As `read_body`.
+    pub(super) fn try_body(&self) -> PyResult<Option<Vec<u8>>> {
+        self.with(|sending| {
+            let (now, due) = (clock::now(), sending.dues.read);
+            match sending.exchange.try_body() {
+                Ok(None) if due.is_some_and(|due| due <= now) => {
+                    sending.exchange.give_up_body();
+                    Err(broken(BodyError::TooSlow))
+                }
+                Ok(None) => {
+                    sending.dues.read = due.or_else(|| Some(sending.exchange.body_due(now)));
+                    Ok(None)
+                }
+                read => {
+                    sending.dues.read = None;
+                    read.map_err(broken)
+                }
+            }
+        })?
     }
 
     /// Ends the response.
     ///
     /// # Errors
     /// As `send`.
-    pub(super) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
+    pub(crate) fn finish(&self, py: Python<'_>, body_length: Option<u64>) -> PyResult<()> {
         self.with(|sending| sending.finish(py, body_length))??;
         Ok(())
     }
@@ -283,11 +327,20 @@ impl Response {
     }
 }
 
+/// What the application is told of a body that cannot be had.
+fn broken(error: BodyError) -> PyErr {
+    match error {
+        BodyError::Gone => PyConnectionResetError::new_err(error.to_string()),
+        BodyError::TooSlow => PyTimeoutError::new_err(error.to_string()),
+        BodyError::Protocol(_) => PyOSError::new_err(error.to_string()),
+    }
+}
+
 /// A part of a body, which must be `bytes`.
 ///
 /// # Errors
 /// `TypeError`.
-pub(super) fn body_part<'a, 'py>(part: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+pub(crate) fn body_part<'a, 'py>(part: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
     part.cast().map_err(|_| match part.get_type().name() {
         Ok(name) => PyTypeError::new_err(format!("a response body is made of bytes, not {name}")),
         Err(error) => error,

@@ -26,11 +26,6 @@ impl ClientSocket {
         Self { response, socket: PyOnceLock::new() }
     }
 
-    /// Whether the application has made use of it.
-    pub(super) fn is_used(&self, py: Python<'_>) -> bool {
-        self.socket.get(py).is_some()
-    }
-
     fn open(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let fd = self.response.get().with(|sending| ffi::duplicate(sending.lend_socket(py)))??;
         let keywords = [("fileno", std::os::fd::IntoRawFd::into_raw_fd(fd))].into_py_dict(py)?;

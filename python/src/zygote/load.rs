@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::Failure;
 use crate::glue::{APPS, SHARED};
+use crate::green;
 use crate::logging;
 use crate::wsgi::SERVER_SOFTWARE;
 use gunicorn::log;
@@ -46,6 +47,10 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
     open_logs(py, &order.settings)?;
     title::set(&format!("gunicorn: zygote [{}]", protocol::title(&order.settings)));
     prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
+    let kind = order.settings.worker_kind(false);
+    if kind.is_green() {
+        green::prepare(py, kind)?;
+    }
     let app = if order.preload { Some(load_app(py, &order.settings)?) } else { None };
     SHARED
         .module(py)

@@ -49,7 +49,9 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
         doc: "The kind of worker.
 
 `sync` handles one request at a time, `gthread` as many as it has `threads`. `asgi` is for applications that are async
-callables, and handles all of its connections at a time, WebSockets among them.
+callables, and handles all of its connections at a time, WebSockets among them. `gevent` and `eventlet` handle all of
+theirs at a time, too, each request in a greenlet of that library, which is to be installed beside the application; the
+standard library is monkey-patched before the application is imported.
 
 When it is not set, an async callable gets `asgi`, and any other application `sync`. The classes `UvicornWorker` and
 `UvicornH11Worker` of `uvicorn.workers` and `uvicorn_worker` mean `asgi`, too.",

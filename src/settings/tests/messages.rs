@@ -14,9 +14,9 @@ fn a_bad_value_is_refused_with_all_that_helps() {
     );
     assert_eq!(refused(&["-w", "-1"]), ["invalid workers: '-1' (command line) must be a whole number from 0 to 2048"]);
     assert_eq!(
-        refused(&["-k", "gevent"]),
-        ["invalid worker_class: 'gevent' (command line) must be a worker kind that is served: sync, gthread, asgi; \
-             gunicorn has this kind, but it is not supported yet"]
+        refused(&["-k", "tornado"]),
+        ["invalid worker_class: 'tornado' (command line) must be a worker kind that is served: sync, gthread, asgi, \
+             gevent, eventlet; gunicorn has this kind, but it is not supported yet"]
     );
     assert_eq!(
         refused(&["--chdir=nowhere"]),
@@ -29,7 +29,7 @@ fn a_bad_value_is_refused_with_all_that_helps() {
             "invalid preload_app: 1 (/srv/app/gunicorn.conf.py) must be true or false",
             "invalid user: 'nobody-here' (/srv/app/gunicorn.conf.py) must be the number or the name of a user of this \
              machine",
-            "invalid worker_class: <class 'a.B'> (/srv/app/gunicorn.conf.py) must be a worker kind that is served: sync, gthread, asgi",
+            "invalid worker_class: <class 'a.B'> (/srv/app/gunicorn.conf.py) must be a worker kind that is served: sync, gthread, asgi, gevent, eventlet",
         ]
     );
 }

@@ -1,0 +1,220 @@
+"""A WSGI application that waits, as blocking code does: whatever makes it green is not in here."""
+
+import base64
+import hashlib
+import os
+import socket
+import struct
+import threading
+import time
+from urllib.parse import parse_qs
+
+import loaded
+
+IMPORTED = {"pid": os.getpid(), "socket": socket.socket.__module__, "sleep": time.sleep.__module__}
+"""What the standard library was when this was imported."""
+INSIDE = {"now": 0, "most": 0}
+"""Requests in `sleep`."""
+NEWS = threading.Event()
+LOCAL = threading.local()
+
+
+def app(environ, start_response):
+    """Calls the function that the path names; its arguments are those of the query."""
+    function = globals()["play_" + environ["PATH_INFO"].strip("/").replace("-", "_")]
+    query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
+    return function(environ, start_response, **query)
+
+
+def tell(what):
+    """One line for the test."""
+    os.write(2, f"told {what}\n".encode())
+
+
+def text(start_response, body):
+    body = str(body).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def play_(environ, start_response):
+    return text(start_response, "hello")
+
+
+def play_pid(environ, start_response):
+    return text(start_response, os.getpid())
+
+
+def play_sleep(environ, start_response, seconds):
+    """Sleeps; how many do so at one time is counted."""
+    INSIDE["now"] += 1
+    INSIDE["most"] = max(INSIDE.values())
+    time.sleep(float(seconds))
+    INSIDE["now"] -= 1
+    return text(start_response, "slept")
+
+
+def play_most(environ, start_response):
+    return text(start_response, INSIDE["most"])
+
+
+def play_imported(environ, start_response):
+    return text(start_response, "{pid} {socket} {sleep}".format(**IMPORTED))
+
+
+def play_ask(environ, start_response, port, word):
+    """Asks a server of words, as a client of a database does that knows nothing of greenlets."""
+    with socket.create_connection(("localhost", int(port))) as connection:
+        connection.sendall(word.encode() + b"\n")
+        return text(start_response, connection.makefile().readline().strip())
+
+
+def play_threads(environ, start_response):
+    """A thread, a lock and an event; counts the threads that the kernel knows."""
+    before = len(os.listdir("/proc/self/task"))
+    ready, heard = threading.Event(), []
+
+    def run():
+        LOCAL.name = threading.current_thread().name
+        ready.wait()
+        heard.append(LOCAL.name)
+
+    thread = threading.Thread(target=run, name="one of ours")
+    thread.start()
+    more = len(os.listdir("/proc/self/task")) - before
+    ready.set()
+    thread.join()
+    return text(start_response, f"{heard} {more}")
+
+
+def play_local(environ, start_response):
+    """What an earlier request has left in a `threading.local`: nothing."""
+    found = getattr(LOCAL, "number", None)
+    LOCAL.number = 1
+    return text(start_response, found)
+
+
+def play_events(environ, start_response):
+    """Server-sent events: one at once, one when there is news."""
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
+    yield b"data: begin\n\n"
+    tell("listens")
+    NEWS.wait()
+    yield b"data: news\n\n"
+
+
+def play_publish(environ, start_response):
+    NEWS.set()
+    return text(start_response, "published")
+
+
+def play_wait(environ, start_response, gate):
+    """Answers as soon as the file exists."""
+    tell("waits")
+    try:
+        while not os.path.exists(gate):
+            time.sleep(0.01)
+    except BaseException as error:
+        tell(f"interrupted by {type(error).__name__}")
+        raise
+    return text(start_response, "waited")
+
+
+def play_count(environ, start_response):
+    """The size of the body, which may still be on its way."""
+    body = environ["wsgi.input"]
+    size = len(body.read(100))
+    tell("begins")
+    try:
+        size += len(body.readline()) + sum(len(line) for line in body)
+    except OSError as error:
+        tell(f"fails: {type(error).__name__}")
+        raise
+    return text(start_response, size)
+
+
+def play_parts(environ, start_response, count, size="65536", by="yield"):
+    """So many parts, yielded, or written by `write`; tells how far it has come when that ends."""
+    write, part, sent = start_response("200 OK", []), bytes(range(256)) * (int(size) // 256), 0
+    try:
+        for sent in range(1, int(count) + 1):
+            if by == "write":
+                write(part)
+            else:
+                yield part
+    finally:
+        tell(f"ended after {sent}")
+
+
+def play_whole(environ, start_response, count, size="1048576"):
+    """As many blocks, as a list."""
+    start_response("200 OK", [])
+    return [bytes(int(size)) for _ in range(int(count))]
+
+
+def play_fork(environ, start_response):
+    """The child goes on in its hub for a while, and ends; what it is asked it would answer with its own pid."""
+    child = os.fork()
+    if child == 0:
+        tell("forked")
+        while not os.path.exists("gate"):
+            time.sleep(0.001)
+        os._exit(0)
+    return text(start_response, child)
+
+
+def play_spin(environ, start_response):
+    """Never lets another one run."""
+    while True:
+        pass
+
+
+def play_fail(environ, start_response):
+    raise LookupError("it fails")
+
+
+# A WebSocket by an application that takes the socket over
+
+
+def play_echo(environ, start_response):
+    """Shakes hands, sends each message back, and says in gunicorn's way that it has answered."""
+    connection = environ["gunicorn.socket"]
+    key = environ["HTTP_SEC_WEBSOCKET_KEY"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+    )
+    while (frame := read_frame(connection)) and frame[0] != 8:
+        connection.sendall(struct.pack("!BB", 0x80 | frame[0], len(frame[1])) + frame[1])
+    connection.sendall(struct.pack("!BBH", 0x88, 2, 1000))
+    tell("closed")
+    raise StopIteration
+
+
+def read_frame(connection):
+    """Opcode and payload of a short frame."""
+    first, length = take(connection, 2)
+    mask = take(connection, 4)
+    return first & 15, bytes(byte ^ mask[n % 4] for n, byte in enumerate(take(connection, length & 127)))
+
+
+def take(connection, size):
+    data = b""
+    while len(data) < size:
+        data += connection.recv(size - len(data)) or b"\0" * size
+    return data
+
+
+def play_library(environ, start_response):
+    """The same by eventlet's own WebSockets."""
+    from eventlet.websocket import WebSocketWSGI
+
+    def handle(websocket):
+        while (message := websocket.wait()) is not None:
+            websocket.send(message)
+
+    return WebSocketWSGI(handle)(environ, start_response)
+
+
+loaded.announce()
