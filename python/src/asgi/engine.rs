@@ -20,6 +20,7 @@ use pyo3::types::PyDict;
 
 use super::awaitable::Ready;
 use super::clients::Client;
+use super::hungry::Hungry;
 use super::scope::Scopes;
 use crate::zygote;
 
@@ -90,6 +91,7 @@ pub(super) struct Engine {
     pub(super) fresh: Mutex<Vec<Client>>,
     /// What WebSockets read into.
     pub(super) buffer: Mutex<Vec<u8>>,
+    pub(super) hungry: Hungry,
 }
 
 impl State {
@@ -127,6 +129,7 @@ impl Engine {
             attended: Mutex::default(),
             fresh: Mutex::default(),
             buffer: Mutex::default(),
+            hungry: Hungry::default(),
         })
     }
 
@@ -205,28 +208,34 @@ impl Engine {
     /// Sees to it that the loop calls `turn` in time.
     pub(super) fn schedule(&self, py: Python<'_>) -> PyResult<()> {
         let (due, now) = {
-            let mut state = self.state();
+            let state = self.state();
             let now = state.now();
             // Whoever was the last client of a worker that stops, the loop is to hear of it.
             let is_done = state.end.is_some() && state.exit_code.is_none() && state.reactor.is_empty();
             let end = state.end.filter(|_| state.exit_code.is_none());
             let deadline = [state.reactor.next_deadline(), end, is_done.then_some(now)].into_iter().flatten().min();
             let Some(due) = deadline else { return Ok(()) };
-            if due <= now && std::mem::replace(&mut state.is_soon, true) {
-                return Ok(());
-            }
             if due > now && state.timer.as_ref().is_some_and(|(timer, _)| *timer <= due) {
                 return Ok(());
             }
             (due, now)
         };
-        let calls = self.calls(py)?;
         if due <= now {
-            return calls.call_soon.call1(py, (&calls.soon,)).map(drop);
+            return self.turn_soon(py);
         }
+        let calls = self.calls(py)?;
         let timer = calls.call_later.call1(py, ((due - now).as_secs_f64(), &calls.alarm))?;
         let replaced = self.state().timer.replace((due, timer));
         replaced.map_or(Ok(()), |(_, timer)| timer.call_method0(py, intern!(py, "cancel")).map(drop))
+    }
+
+    /// Has the loop call `turn` before it waits.
+    pub(super) fn turn_soon(&self, py: Python<'_>) -> PyResult<()> {
+        if std::mem::replace(&mut self.state().is_soon, true) {
+            return Ok(());
+        }
+        let calls = self.calls(py)?;
+        calls.call_soon.call1(py, (&calls.soon,)).map(drop)
     }
 
     /// One turn of the reactor: requests are begun, and exchanges told of. Whether another turn is due.
@@ -264,6 +273,8 @@ impl Engine {
             let Some((exchange, lane)) = next else { break };
             Self::begin(slf, exchange, lane)?;
         }
+        let held = this.state().reactor.memory_held();
+        this.hungry.drive(py, held)?;
         this.follow_course(py)?;
         let state = this.state();
         Ok(state.exit_code.is_none() && state.reactor.next_deadline().is_some_and(|due| due <= state.now()))

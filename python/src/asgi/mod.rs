@@ -21,6 +21,7 @@ mod awaitable;
 mod clients;
 mod cycle;
 mod engine;
+mod hungry;
 mod live;
 mod message;
 mod receiving;
