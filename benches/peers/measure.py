@@ -1,4 +1,4 @@
-"""One measurement: a run of wrk(1) against a server, and what the server's processes used during it."""
+"""One measurement: a run of wrk(1), or of `echo_load.rs`, against a server, and what its processes used during it."""
 
 import json
 import os
@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from servers import RELEASE
+
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 64
 FEW_CONNECTIONS = {"block": 4}
+IN_FLIGHT = {"wsecho": 8, "wsone": 1}
+"""The scenarios of WebSockets: how many messages of a connection are on their way at once."""
+ECHO_LOAD = RELEASE / "examples" / "echo_load"
 TICK_MICROSECONDS = 1_000_000 / os.sysconf("SC_CLK_TCK")
 GRACE_SECONDS = 30
 
@@ -19,9 +24,9 @@ class Result:
     """What one run gave; the medians of several make one too."""
 
     cpu: float
-    """Microseconds of the server's CPU time for a request, all its processes together."""
+    """Microseconds of the server's CPU time for a request or message, all its processes together."""
     rate: float
-    """Requests in a second."""
+    """Requests, or messages that have come back, in a second."""
     p50: float
     """Median latency in microseconds."""
     p99: float
@@ -39,29 +44,33 @@ def medians(results):
 
 
 def measure(server, scenario, path, seconds, cpu):
-    """Loads `server` for `seconds` with wrk on the core `cpu`."""
+    """Loads `server` for `seconds` from the core `cpu`."""
     before = cpu_microseconds(server.tree())
-    report = wrk(server.port, scenario, path, seconds, cpu)
+    report = load(server.port, scenario, path, seconds, cpu)
     tree = server.tree()
     used = cpu_microseconds(tree) - before
     requests = max(report["requests"], 1)
-    return Result(
-        used / requests, report["requests"] * 1e6 / report["microseconds"], report["p50"], report["p99"], report["errors"],
-        memory(tree),
-    )
+    rate = report["requests"] * 1e6 / report["microseconds"]
+    return Result(used / requests, rate, report["p50"], report["p99"], report["errors"], memory(tree))
 
 
-def wrk(port, scenario, path, seconds, cpu):
-    """Runs wrk and returns its summary."""
-    command = [
-        "taskset", "-c", cpu, "wrk", "--threads", "1", "--connections", str(FEW_CONNECTIONS.get(scenario, CONNECTIONS)), "--duration", f"{seconds}s",
-        "--script", str(HERE / "load.lua"), f"http://127.0.0.1:{port}{path}", "--", scenario,
-    ]
+def load(port, scenario, path, seconds, cpu):
+    """Loads the port with what the scenario wants, and returns the summary."""
+    connections = str(FEW_CONNECTIONS.get(scenario, CONNECTIONS))
+    if scenario in IN_FLIGHT:
+        address = f"127.0.0.1:{port}"
+        command = [str(ECHO_LOAD), address, path, connections, str(IN_FLIGHT[scenario]), str(seconds)]
+    else:
+        command = [
+            "wrk", "--threads", "1", "--connections", connections, "--duration", f"{seconds}s",
+            "--script", str(HERE / "load.lua"), f"http://127.0.0.1:{port}{path}", "--", scenario,
+        ]
+    command = ["taskset", "-c", cpu, *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             return json.loads(line.removeprefix("RESULT "))
-    raise RuntimeError(f"wrk failed: {done.stdout}{done.stderr}")
+    raise RuntimeError(f"{command[3]} failed: {done.stdout}{done.stderr}")
 
 
 def cpu_microseconds(pids):

@@ -21,6 +21,7 @@ AIMS = [
     ("ahello", ASGI, "granian asgi", 0.5), ("apost", ASGI, "uvicorn", 0.6),
     # The best peer is one of these.
     ("fastapi", ASGI, "granian asgi", 0.8), ("fastapi", ASGI, "uvicorn", 0.8), ("fastapi", ASGI, "gunicorn asgi", 0.8),
+    *(("wsecho", ASGI, peer, 1.0) for peer in ("granian asgi", "uvicorn, websockets-sansio", "gunicorn asgi")),
 ]
 BLOCKED_RATE_AIM = 76
 LOG_AIM_MICROSECONDS = 1.5

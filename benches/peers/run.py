@@ -13,9 +13,9 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-from measure import CONNECTIONS, measure, medians, memory, wrk
+from measure import CONNECTIONS, ECHO_LOAD, IN_FLIGHT, load, measure, medians, memory
 from report import document, write_readme
-from servers import ASYNC, ROOT, VENV, available, start
+from servers import ASYNC, ONLY_WEBSOCKET, ROOT, VENV, available, start
 
 ONE_AT_A_TIME = ("gunicorn-rs", "gunicorn-rs, access log", "gunicorn sync", "bjoern", "fastwsgi", "granian")
 
@@ -32,8 +32,10 @@ SCENARIOS = {
     "ahello": ("ASGI: hello world, keep-alive", "aplain", "/", ()),
     "apost": ("ASGI: POST of 10 KB, read by the application", "aplain", "/post", ()),
     "fastapi": ("ASGI: FastAPI, JSON", "aframework", "/json", ()),
+    "wsecho": ("WebSocket: echo of a small text, 8 in flight on each connection", "aecho", "/", ("uvicorn",)),
+    "wsone": ("WebSocket: echo of a small text, one after the other", "aecho", "/", ("uvicorn",)),
 }
-MODULES = ("plain", "framework", "aplain", "aframework")
+MODULES = ("plain", "framework", "aplain", "aframework", "aecho")
 WARM_UP_SECONDS = 1
 FOOTPRINT_WORKERS = 4
 FOOTPRINT_REQUESTS = 400
@@ -52,6 +54,8 @@ def main():
     options = arguments()
     prepare()
     servers, scenarios = chosen(options.only)
+    if IN_FLIGHT.keys() & set(scenarios):
+        subprocess.run(["cargo", "build", "--release", "--example", ECHO_LOAD.name], cwd=ROOT, check=True)
     cores = sorted(os.sched_getaffinity(0))
     results = {}
     for module in MODULES:
@@ -60,7 +64,7 @@ def main():
             results.update(measure_all(servers, names, module, options, cores))
     footprints = {name: footprint(name, cores) for name in ("gunicorn-rs", "gunicorn sync") if name in servers}
     settings = (
-        f"one worker on one core, wrk with {CONNECTIONS} connections on another, "
+        f"one worker on one core, wrk (for WebSockets echo_load.rs) with {CONNECTIONS} connections on another, "
         f"medians of {options.rounds} interleaved rounds of {options.seconds} s"
     )
     text = document({name: SCENARIOS[name][0] for name in scenarios}, results, footprints, settings)
@@ -78,7 +82,7 @@ def prepare():
         sys.exit("the bench needs two cores: one for the server, one for wrk")
     install(
         "flask", "gunicorn==27.0.1", "granian", "fastwsgi", "bjoern", "fastapi", "uvicorn", "httptools", "uvloop",
-        "hypercorn",
+        "hypercorn", "websockets", "wsproto",
     )
 
 
@@ -118,7 +122,9 @@ def measure_all(servers, scenarios, module, options, cores):
 
 def can_serve(name, module):
     """Whether the server is one for the application: sync or async; nginx is none for a framework's."""
-    is_async = module in ("aplain", "aframework")
+    if name in ONLY_WEBSOCKET:
+        return module == "aecho"
+    is_async = module in ("aplain", "aframework", "aecho")
     return (name in ASYNC) == is_async and (module == "plain" or "nginx" not in name)
 
 
@@ -139,7 +145,7 @@ def one_run(found, server, scenario, seconds, cores, first):
     if server.name in absent:
         return
     if first:
-        wrk(server.port, scenario, path, WARM_UP_SECONDS, str(cores[1]))
+        load(server.port, scenario, path, WARM_UP_SECONDS, str(cores[1]))
     result = measure(server, scenario, path, seconds, str(cores[1]))
     found[scenario].setdefault(server.name, []).append(result)
 

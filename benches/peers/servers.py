@@ -14,7 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VENV = ROOT / "target" / "venv" / "bench"
-OURS = ROOT / "target" / "release" / "gunicorn-rs"
+RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+OURS = RELEASE / "gunicorn-rs"
 READY_SECONDS = 20
 STOP_SECONDS = 10
 
@@ -57,10 +58,10 @@ def granian(interface, *extra):
     ]
 
 
-def uvicorn(module, port, directory):
-    return [
+def uvicorn(*extra):
+    return lambda module, port, directory: [
         venv("uvicorn"), f"{module}:app", "--port", str(port), "--log-level", "warning", "--no-access-log",
-        "--loop", "uvloop", "--http", "httptools",
+        "--loop", "uvloop", "--http", "httptools", *extra,
     ]
 
 
@@ -94,12 +95,17 @@ SERVERS = {
     "gunicorn-rs asgi": gunicorn_rs("--worker-class", "asgi", "--asgi-loop", "uvloop"),
     "gunicorn-rs asgi, asyncio": gunicorn_rs("--worker-class", "asgi", "--asgi-loop", "asyncio"),
     "granian asgi": granian("asgi", "--loop", "uvloop"),
-    "uvicorn": uvicorn,
+    "uvicorn": uvicorn(),
+    "uvicorn, websockets": uvicorn("--ws", "websockets"),
+    "uvicorn, websockets-sansio": uvicorn("--ws", "websockets-sansio"),
+    "uvicorn, wsproto": uvicorn("--ws", "wsproto"),
     "hypercorn": hypercorn,
     "gunicorn asgi": gunicorn("--worker-class", "asgi", "--asgi-loop", "uvloop", "--keep-alive", "75"),
 }
 ASYNC = ("gunicorn-rs asgi", "gunicorn-rs asgi, asyncio", "granian asgi", "uvicorn", "hypercorn", "gunicorn asgi")
 """The servers of async applications."""
+ONLY_WEBSOCKET = ("uvicorn, websockets", "uvicorn, websockets-sansio", "uvicorn, wsproto")
+"""Those that differ from another one only there."""
 
 
 @dataclass
@@ -189,8 +195,8 @@ def available():
     for name in ("granian", "bjoern", "fastwsgi", "uvicorn", "hypercorn"):
         if subprocess.run([venv("python"), "-c", f"import {name}"], capture_output=True).returncode:
             missing[name] = "its package could not be installed" + (" (it needs libev-dev)" if name == "bjoern" else "")
-    if "granian" in missing:
-        missing["granian asgi"] = missing["granian"]
+    same = {"granian asgi": "granian", **dict.fromkeys(ONLY_WEBSOCKET, "uvicorn")}
+    missing.update({name: missing[other] for name, other in same.items() if other in missing})
     if subprocess.run(["sh", "-c", "command -v nginx"], capture_output=True).returncode:
         missing["nginx return 200"] = "nginx is not installed (apt-get install nginx-light)"
     for name, reason in missing.items():

@@ -226,28 +226,36 @@ impl Guest {
             return Ok(());
         }
         let (due, now) = {
-            let mut state = self.state();
+            let state = self.state();
             let now = state.now();
             // Whoever was the last client of a worker that stops, the loop is to hear of it.
             let is_done = state.end.is_some() && state.exit_code.is_none() && state.reactor.is_empty();
             let end = state.end.filter(|_| state.exit_code.is_none());
             let deadline = [state.reactor.next_deadline(), end, is_done.then_some(now)].into_iter().flatten().min();
             let Some(due) = deadline else { return Ok(()) };
-            if due <= now && std::mem::replace(&mut state.is_soon, true) {
-                return Ok(());
-            }
             if due > now && state.timer.as_ref().is_some_and(|(timer, _)| *timer <= due) {
                 return Ok(());
             }
             (due, now)
         };
-        let calls = self.calls(py)?;
         if due <= now {
-            return self.call_soon(py, &calls.soon);
+            return self.turn_soon(py);
         }
+        let calls = self.calls(py)?;
         let timer = calls.call_later.call1(py, ((due - now).as_secs_f64(), &calls.alarm))?;
         let replaced = self.state().timer.replace((due, timer));
         replaced.map_or(Ok(()), |(_, timer)| timer.call_method0(py, intern!(py, "cancel")).map(drop))
+    }
+
+    /// Has the loop call `turn` before it waits.
+    ///
+    /// # Errors
+    /// Those of the loop.
+    pub(crate) fn turn_soon(&self, py: Python<'_>) -> PyResult<()> {
+        if std::mem::replace(&mut self.state().is_soon, true) {
+            return Ok(());
+        }
+        self.call_soon(py, &self.calls(py)?.soon)
     }
 
     /// The reactor's poll is readable.

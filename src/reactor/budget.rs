@@ -24,6 +24,16 @@ impl Pool {
         self.used.load(Relaxed)
     }
 
+    /// Whether there is nothing left.
+    pub(super) fn is_full(&self) -> bool {
+        self.used() >= self.limit
+    }
+
+    /// Whether so many bytes could be held if nobody else held any.
+    pub(super) fn allows(&self, bytes: u64) -> bool {
+        bytes <= self.limit
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
         self.used.fetch_update(Relaxed, Relaxed, add).is_ok()
@@ -66,6 +76,16 @@ impl Charge {
         self.bytes.store(bytes, Relaxed);
         true
     }
+
+    /// The same for what is held already, whatever the bound is. `false`: there is more now than it allows.
+    pub(super) fn set_anyway(&self, bytes: u64) -> bool {
+        let is_allowed = self.set(bytes);
+        if !is_allowed {
+            self.pool.used.fetch_add(bytes - self.bytes(), Relaxed);
+            self.bytes.store(bytes, Relaxed);
+        }
+        is_allowed
+    }
 }
 
 impl Drop for Charge {
@@ -90,6 +110,17 @@ mod tests {
         assert_eq!(pool.used(), 8);
         drop(other);
         assert_eq!(pool.used(), 0);
+    }
+
+    #[test]
+    fn what_is_held_already_is_counted_beyond_the_bound() {
+        let pool = Pool::new(10);
+        let (one, other) = (Charge::new(&pool), Charge::new(&pool));
+        assert!(one.set_anyway(6) && !other.set_anyway(7));
+        assert!(pool.is_full() && pool.used() == 13 && pool.allows(10) && !pool.allows(11));
+        assert!(!one.set(7) && one.set(1) && !pool.is_full());
+        drop(other);
+        assert_eq!(pool.used(), 1);
     }
 
     #[test]

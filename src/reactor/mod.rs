@@ -52,7 +52,7 @@ use idle::{Idle, Rank};
 pub use input::MAX_BYTES as LONGEST_HEAD;
 pub use streaming::BodyError;
 use timers::Timers;
-pub use upgraded::{Arrived, Upgraded};
+pub use upgraded::{Arrived, UNCHARGED_BYTES, Upgraded};
 use wake::WakePipe;
 use work::WorkPool;
 

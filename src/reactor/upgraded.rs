@@ -12,6 +12,7 @@ use std::io::{self, Read};
 
 use mio::Token;
 
+use super::budget::Charge;
 use super::connection::{Connection, Ending, Ip};
 use super::exchange::{Exchange, Payload};
 use super::output::Flushed;
@@ -22,12 +23,17 @@ use crate::http::ws::{Handshake, WsError};
 use crate::http::{ProtocolError, ResponseError};
 use crate::log;
 
+/// Bytes that one may hold without being charged for them.
+pub const UNCHARGED_BYTES: usize = 16 * 1024;
+
 /// A connection without HTTP. Goes back by [`Reactor::complete_upgraded`].
 #[derive(Debug)]
 pub struct Upgraded {
     place: usize,
     connection: Box<Connection>,
     is_gone: bool,
+    /// For what whoever drives it keeps of what was read.
+    held: Charge,
 }
 
 /// What a read has brought.
@@ -77,6 +83,11 @@ impl Exchange {
 }
 
 impl Reactor {
+    /// Bytes that its connections hold in memory, as far as they are charged.
+    pub fn memory_held(&self) -> u64 {
+        self.shared.buffers.memory.used()
+    }
+
     /// Takes the connection out of an exchange that has switched protocols, and what the client has sent ahead.
     #[expect(clippy::boxed_local, reason = "it was handed out boxed")]
     pub fn upgrade(&mut self, exchange: Box<Exchange>) -> (Upgraded, Vec<u8>) {
@@ -84,7 +95,8 @@ impl Reactor {
         let ahead = work.input.pending().to_vec();
         self.shared.pool.give(work);
         connection.readiness.readable = true;
-        (Upgraded { place, connection, is_gone: false }, ahead)
+        let held = Charge::new(&self.shared.buffers.memory);
+        (Upgraded { place, connection, is_gone: false, held }, ahead)
     }
 
     /// As [`Reactor::attend`].
@@ -99,7 +111,8 @@ impl Reactor {
     /// Takes the connection back and closes it: what waits is sent first, and the client is given time to close, unless
     /// it has gone.
     pub fn complete_upgraded(&mut self, upgraded: Upgraded) {
-        let Upgraded { place, connection, is_gone } = upgraded;
+        let Upgraded { place, connection, is_gone, held } = upgraded;
+        drop(held);
         self.take_back(place, connection, |connection, shared| {
             connection.end(if is_gone { Ending::Close } else { Ending::Linger }, shared.now);
         });
@@ -110,6 +123,36 @@ impl Upgraded {
     /// Its number among what is out.
     pub fn place(&self) -> usize {
         self.place
+    }
+
+    /// Whether nobody in this worker may hold more.
+    pub fn is_memory_full(&self) -> bool {
+        self.held.pool().is_full()
+    }
+
+    /// Whether so many bytes may be held, as far as the worker's bound goes. They are charged if so.
+    pub fn may_hold(&self, bytes: usize) -> bool {
+        self.held.set(chargeable(bytes).max(self.held.bytes()))
+    }
+
+    /// Whether they might be if nobody else held any.
+    pub fn might_hold(&self, bytes: usize) -> bool {
+        self.held.pool().allows(chargeable(bytes))
+    }
+
+    /// For how many bytes it is charged.
+    pub fn held(&self) -> u64 {
+        self.held.bytes()
+    }
+
+    /// So many bytes are held. `false`: that is more than the worker's bound allows.
+    pub fn hold(&self, bytes: usize) -> bool {
+        self.held.set_anyway(chargeable(bytes))
+    }
+
+    /// Tells the operator that there is no room for what the client sends.
+    pub fn complain_of_memory(&self, reason: &str) {
+        log::warning!("A WebSocket of ip={} is closed: {reason} (see buffer_memory)", Ip(&self.connection.peer));
     }
 
     /// Tells the operator of a rule that the client has broken.
@@ -126,6 +169,11 @@ impl Upgraded {
     /// Whether a read may bring something.
     pub fn is_readable(&self) -> bool {
         self.connection.readiness.readable && !self.is_gone
+    }
+
+    /// Whether the client sends no more than what can be read.
+    pub fn has_hung_up(&self) -> bool {
+        self.connection.readiness.hung_up
     }
 
     /// Reads once into `buffer`, which has room. To be called until it brings nothing: the poll tells of the same bytes
@@ -203,6 +251,10 @@ impl Upgraded {
             ResponseError::Gone
         })
     }
+}
+
+fn chargeable(bytes: usize) -> u64 {
+    bytes.saturating_sub(UNCHARGED_BYTES) as u64
 }
 
 impl Reactor {

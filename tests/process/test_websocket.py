@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -57,6 +58,13 @@ def frame(opcode, payload=b"", final=True):
     """A client's frame; its mask of zeros changes nothing."""
     assert len(payload) < 126
     return bytes([opcode | (0x80 if final else 0), 0x80 | len(payload)]) + bytes(4) + payload
+
+
+def masked(opcode, payload, final=True, bits=0):
+    """A client's frame of any length; its mask of zeros changes nothing."""
+    head = bytes([opcode | bits | (0x80 if final else 0), 0xFF]) + struct.pack("!Q", len(payload))
+    assert len(payload) > 0xFFFF
+    return head + bytes(4) + payload
 
 
 def received(server, count=1):
@@ -372,3 +380,84 @@ def open_many(stack, server, count):
     for client in clients:
         client.send(frame(9))
         assert client._take(2) == b"\x8a\x00"
+
+
+MB = 1 << 20
+
+
+def small_echoes(server, count=50):
+    """A client with small messages is served meanwhile."""
+    with dial(server, "echo") as client:
+        for number in range(count):
+            client.send(str(number))
+            assert client.recv(timeout=15) == str(number)
+
+
+def has_answer(client):
+    """Whether something of an answer has come."""
+    return bool(select.select([client.socket], [], [], 0)[0])
+
+
+def test_messages_in_progress_share_the_memory_of_the_worker(sockets):
+    """One who finds no memory waits until another gives it back; those who need none go on."""
+    server = sockets("--buffer-memory", 1 << 20)
+    [worker] = server.workers()
+    with raw(server, "echo") as first, raw(server, "echo") as second:
+        first.send(masked(2, bytes(700_000), final=False))
+        # The application has no message of it: that it has been read shows in the memory.
+        small_echoes(server)
+        second.send(masked(2, b"2" * 400_000))
+        small_echoes(server)
+        assert not has_answer(second)
+        before = procs.private_bytes(worker)
+        with contextlib.ExitStack() as others:
+            for _ in range(40):
+                others.enter_context(raw(server, "echo")).send(masked(2, bytes(200_000), final=False)[:150_000])
+            small_echoes(server)
+            assert procs.private_bytes(worker) - before < 40 * (48 << 10), "each keeps no more than a few pages"
+        first.send(masked(0, bytes(70_000)))
+        assert first._take(10) == b"\x82\x7f" + struct.pack("!Q", 770_000)
+        assert first._take(770_000) == bytes(770_000)
+        assert second._take(10) == b"\x82\x7f" + struct.pack("!Q", 400_000)
+        assert second._take(400_000) == b"2" * 400_000
+
+
+def test_one_who_gets_no_memory_in_time_is_told_to_try_again(sockets):
+    server = sockets("--buffer-memory", 1 << 20, "--client-send-timeout", 1)
+    with raw(server, "echo") as first, raw(server, "echo") as second:
+        first.send(masked(2, bytes(700_000), final=False))
+        small_echoes(server)
+        second.send(masked(2, bytes(400_000)))
+        assert second._take(4)[2:] == struct.pack("!H", 1013)
+        first.send(masked(0, bytes(70_000)))
+        assert first._take(10) == b"\x82\x7f" + struct.pack("!Q", 770_000)
+    assert disconnect(1013, "the server has no memory left") in received(server)
+    server.wait_log("A WebSocket of ip=127.0.0.1 is closed: the server has no memory left")
+
+
+def test_a_message_larger_than_all_the_memory_is_refused_at_once(sockets):
+    server = sockets("--buffer-memory", 1 << 20)
+    with dial(server, "echo") as client:
+        client.send(bytes(900_000))
+        assert client.recv(timeout=15) == bytes(900_000)
+        with pytest.raises(ConnectionClosedError) as closed:
+            client.send([bytes(100_000)] * 30)
+            client.recv(timeout=15)
+    assert closed.value.rcvd.code == 1009
+
+
+def test_what_unfolds_beyond_the_memory_is_dropped(sockets):
+    """The bytes that come are few; what they are decompressed to has no room beside what others hold."""
+    server = sockets("--buffer-memory", 1 << 20)
+    with raw(server, "echo") as first, dial(server, "echo") as client:
+        first.send(masked(2, bytes(700_000), final=False))
+        small_echoes(server)
+        with pytest.raises(ConnectionClosedError) as closed:
+            client.send(bytes(900_000))
+            client.recv(timeout=15)
+        assert closed.value.rcvd.code == 1013
+        small_echoes(server)
+    with dial(server, "echo") as client, pytest.raises(ConnectionClosedError) as closed:
+        client.send(bytes(10_000_000))
+        client.recv(timeout=15)
+    assert closed.value.rcvd.code == 1009

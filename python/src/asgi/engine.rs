@@ -14,6 +14,7 @@ use pyo3::types::PyDict;
 use super::awaitable::Ready;
 use super::calls::Calls;
 use super::clients::Client;
+use super::hungry::Hungry;
 use super::scope::Scopes;
 use crate::guest::{Guest, Host, State};
 use crate::wsgi::Head;
@@ -44,6 +45,7 @@ pub(super) struct Engine {
     head: Mutex<Head>,
     /// What WebSockets read into.
     pub(super) buffer: Mutex<Vec<u8>>,
+    pub(super) hungry: Hungry,
 }
 
 impl Engine {
@@ -58,6 +60,7 @@ impl Engine {
             fresh: Mutex::default(),
             head: Mutex::default(),
             buffer: Mutex::default(),
+            hungry: Hungry::default(),
         })
     }
 
@@ -134,6 +137,11 @@ impl Engine {
     /// Sees to it that the loop calls `turn` in time.
     pub(super) fn schedule(&self, py: Python<'_>) -> PyResult<()> {
         self.guest.schedule(py)
+    }
+
+    /// Has the loop call `turn` before it waits.
+    pub(super) fn turn_soon(&self, py: Python<'_>) -> PyResult<()> {
+        self.guest.turn_soon(py)
     }
 
     /// The scoreboard shows a request.
@@ -216,6 +224,8 @@ impl Host for Engine {
     /// The applications that were started in these turns take their first step now.
     fn turned(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
+        let held = this.state().reactor.memory_held();
+        this.hungry.drive(py, held)?;
         let is_any_fresh = !this.fresh.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         if is_any_fresh {
             this.guest.call_soon(py, &this.calls(py)?.settle)?;

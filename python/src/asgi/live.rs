@@ -2,6 +2,11 @@
 //!
 //! Bytes are read into a buffer that all WebSockets of a worker share. What has been read beyond the message that the
 //! application has not yet taken is kept here, and nothing more is read then: the client has to wait.
+//!
+//! What is kept is charged to the worker's memory. While there is none a client whose message is in progress has to
+//! wait, too, for as long as we would wait for it; those who need none go on.
+
+mod memory;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -81,6 +86,12 @@ pub(super) struct Live {
     farewell: Option<Time>,
     /// There may be more to read than one turn allows.
     has_more: bool,
+    /// Bytes of the message that the application has not taken.
+    untaken: usize,
+    /// Until when it waits for memory.
+    hungry_until: Option<Time>,
+    /// It holds less than it did.
+    has_freed: bool,
     /// The earliest time that the reactor was asked for and has not told of.
     planned: Option<Time>,
 }
@@ -100,6 +111,9 @@ impl Live {
             write_due: None,
             farewell: None,
             has_more: false,
+            untaken: 0,
+            hungry_until: None,
+            has_freed: false,
             planned: None,
         }
     }
@@ -139,7 +153,8 @@ impl Live {
     /// When it must be driven at the latest, if that is earlier than what was asked for already.
     pub(super) fn plan(&mut self, now: Time) -> Option<Time> {
         let more = self.has_more.then_some(now);
-        let due = [self.websocket.next_deadline(), self.write_due, self.farewell, more].into_iter().flatten().min()?;
+        let times = [self.websocket.next_deadline(), self.write_due, self.farewell, self.hungry_until, more];
+        let due = times.into_iter().flatten().min()?;
         if self.planned.is_some_and(|planned| planned <= due) {
             return None;
         }
@@ -186,6 +201,8 @@ impl Live {
 
     /// The application has taken what was here: more is read in the next turn, if there is more.
     pub(super) fn resume(&mut self, now: Time) {
+        self.untaken = 0;
+        self.settle();
         self.websocket.set_reading(!self.owes_answer, now);
         self.has_more = self.upgraded.is_readable() || !(self.rest.is_empty() || self.is_partial);
     }
@@ -220,26 +237,39 @@ impl Live {
             let start = self.start;
             let fed = self.feed(py, now, rest.get_mut(start..).unwrap_or_default());
             let length = rest.len() - start;
-            self.keep(rest, start + fed.0, fed.1.is_none());
-            return fed.1.map_or(Ok(length), Err);
+            return self.keep(now, rest, start + fed.0, fed.1).map_or(Ok(length), Err);
+        }
+        let room = self.room(now)?;
+        if room == 0 {
+            self.websocket.set_reading(false, now);
+            return Ok(0);
         }
         let partial = self.rest.get(self.start..).unwrap_or_default();
         let kept = partial.len();
         buffer[..kept].copy_from_slice(partial);
-        let length = match self.upgraded.try_read(&mut buffer[kept..]) {
+        let end = buffer.len().min(kept + room);
+        let length = match self.upgraded.try_read(&mut buffer[kept..end]) {
             Arrived::Some(length) => length,
             Arrived::Nothing => return Ok(0),
             Arrived::End => return Err(News::Broken),
         };
         let (consumed, news) = self.feed(py, now, &mut buffer[..kept + length]);
         let rest = buffer[..kept + length].get(consumed..).unwrap_or_default();
-        self.keep(rest.to_vec(), 0, news.is_none());
-        news.map_or(Ok(length), Err)
+        self.keep(now, rest.to_vec(), 0, news).map_or(Ok(length), Err)
     }
 
-    fn keep(&mut self, rest: Vec<u8>, start: usize, is_partial: bool) {
-        self.is_partial = is_partial;
-        (self.rest, self.start) = if start < rest.len() { (rest, start) } else { (Vec::new(), 0) };
+    /// Keeps what the protocol has not used. Gives the news that it has found in what came before.
+    fn keep(&mut self, now: Time, rest: Vec<u8>, start: usize, news: Option<News>) -> Option<News> {
+        self.is_partial = news.is_none();
+        (self.rest, self.start) = match rest.get(start..).unwrap_or_default() {
+            [] => (Vec::new(), 0),
+            partial if self.is_partial => (partial.to_vec(), 0),
+            _ => (rest, start),
+        };
+        match self.settle() || self.is_over() {
+            true => news,
+            false => Some(self.refuse_what_is_held(now)),
+        }
     }
 
     /// How much of the input the protocol has used, and what it has found.
@@ -250,9 +280,13 @@ impl Live {
         let mut news = received.incoming.map(|incoming| match incoming {
             // A `str` or `bytes` is no container: making one runs no Python code.
             Incoming::Text(text) => {
+                self.untaken = text.len();
                 News::Message(PyString::new(py, &String::from_utf8_lossy(&text)).into_any().unbind())
             }
-            Incoming::Binary(bytes) => News::Message(PyBytes::new(py, &bytes).into_any().unbind()),
+            Incoming::Binary(bytes) => {
+                self.untaken = bytes.len();
+                News::Message(PyBytes::new(py, &bytes).into_any().unbind())
+            }
             Incoming::Closed(close) => News::Closed(close.code.map_or(1005, CloseCode::get), close.reason.into()),
             Incoming::Failed(error) => {
                 self.upgraded.complain_of(error);

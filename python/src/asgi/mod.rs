@@ -22,6 +22,7 @@ mod calls;
 mod clients;
 mod cycle;
 mod engine;
+mod hungry;
 mod live;
 mod message;
 mod receiving;

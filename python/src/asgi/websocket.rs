@@ -61,6 +61,8 @@ struct Inner {
     is_closed_by_us: bool,
     /// The application has returned, or raised.
     is_through: bool,
+    /// It is among those who wait for memory.
+    is_hungry: bool,
     row: Row,
     receiving: Vec<Py<PyAny>>,
     sending: Vec<Py<PyAny>>,
@@ -77,6 +79,10 @@ struct Effects {
     is_gone: bool,
     /// An application that goes on all the same has its grace now.
     is_news: bool,
+    /// It begins to wait for memory.
+    is_hungry: bool,
+    /// It holds less memory than before.
+    has_freed: bool,
 }
 
 /// The Python object.
@@ -105,6 +111,7 @@ impl Socket {
             ended: None,
             is_closed_by_us: false,
             is_through: false,
+            is_hungry: false,
             row: Row::default(),
             receiving: Vec::new(),
             sending: Vec::new(),
@@ -184,11 +191,24 @@ impl Socket {
         Self::perform(slf, effects)
     }
 
+    /// There may be memory for it.
+    pub(super) fn drive_hungry(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().lock().is_hungry = false;
+        Self::drive(slf, false)
+    }
+
     fn perform(slf: &Bound<'_, Self>, effects: Effects) -> PyResult<()> {
         let py = slf.py();
         let engine = slf.get().engine.get();
         if let Some(upgraded) = effects.finished {
             engine.complete_upgraded(py, upgraded);
+        }
+        if effects.is_hungry {
+            let held = engine.state().reactor.memory_held();
+            engine.hungry.add(slf.clone().unbind(), held);
+        }
+        if effects.has_freed {
+            engine.hungry.tell(py, engine)?;
         }
         if let Some((place, due)) = effects.plan {
             engine.plan(py, place, due)?;
@@ -236,6 +256,7 @@ impl Socket {
         if let State::Open(live) = &mut slf.get().lock().state {
             let now = clock::now();
             live.resume(now);
+            effects.has_freed = live.take_freed();
             effects.plan = live.plan(now).map(|due| (live.upgraded().place(), due));
         }
         Self::perform(slf, effects)
@@ -274,6 +295,8 @@ impl Inner {
         if live.is_flushed() {
             effects.senders.append(&mut self.sending);
         }
+        effects.has_freed |= live.take_freed();
+        effects.is_hungry = live.is_hungry() && !std::mem::replace(&mut self.is_hungry, true);
         effects.plan = live.plan(now).map(|due| (live.upgraded().place(), due));
     }
 
@@ -296,6 +319,7 @@ impl Inner {
                 upgraded.give_up();
             }
             effects.finished = Some(upgraded);
+            effects.has_freed = true;
             effects.senders.append(&mut self.sending);
             effects.is_gone = true;
         }

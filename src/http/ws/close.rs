@@ -25,6 +25,8 @@ impl CloseCode {
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// The service restarts; the client may come again.
     pub const SERVICE_RESTART: Self = Self(1012);
+    /// There is no room for it now.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
 
     /// `None`: the code may not be sent (section 7.4). 1004 has no meaning yet, 1005, 1006 and 1015 stand for what was
     /// not sent; up to 1014 is registered with IANA, 3000 to 4999 is for libraries and applications.

@@ -151,11 +151,14 @@ fn decompress(context: &mut Inflate, mut input: &[u8], out: &mut Vec<u8>, limit:
 
 /// Makes room for `more` bytes: by doubling, so that little is copied, but not beyond `bound`, if they fit there.
 pub(super) fn grow(bytes: &mut Vec<u8>, more: usize, bound: usize) {
-    let needed = bytes.len() + more;
-    if needed > bytes.capacity() {
-        let wanted = (bytes.capacity() * 2).min(bound).max(needed);
-        bytes.reserve_exact(wanted - bytes.len());
+    if bytes.len() + more > bytes.capacity() {
+        bytes.reserve_exact(grown(bytes, more, bound) - bytes.len());
     }
+}
+
+/// The capacity that makes room for so many bytes.
+pub(super) fn grown(bytes: &Vec<u8>, more: usize, bound: usize) -> usize {
+    (bytes.capacity() * 2).min(bound).max(bytes.len() + more)
 }
 
 /// How far a counter has gone.

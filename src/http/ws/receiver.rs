@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::close::{Close, CloseCode};
-use super::deflate::{Inflater, grow};
+use super::deflate::{Inflater, grow, grown};
 use super::error::WsError;
 use super::frame::{Context, FrameHead, Opcode};
 use super::mask::Mask;
@@ -151,6 +151,16 @@ impl Receiver {
     /// A receiver of messages of at most so many bytes, which decompresses if that was agreed upon.
     pub fn new(max_message_size: usize, agreed: Option<Deflate>) -> Self {
         Self { max_message_size, inflater: agreed.map(Inflater::new), stage: Stage::Head, message: None }
+    }
+
+    /// Bytes of memory that a message in progress has, or will have when `more` bytes of it have come. What is
+    /// compressed may become more than comes.
+    pub fn held(&self, more: usize) -> usize {
+        let Some(message) = &self.message else { return 0 };
+        match message.bytes.len().saturating_add(more) > message.bytes.capacity() {
+            true => grown(&message.bytes, more, self.max_message_size),
+            false => message.bytes.capacity(),
+        }
     }
 
     /// Reads the first thing that the input says; payloads are unmasked in place. To be called until there is no event.

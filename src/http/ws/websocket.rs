@@ -238,6 +238,16 @@ impl WebSocket {
         self.sender.forget();
     }
 
+    /// Bytes of memory that a message in progress has, or will have when `more` bytes of it have come.
+    pub fn held(&self, more: usize) -> usize {
+        self.receiver.held(more)
+    }
+
+    /// Ends it from our side for a reason of our own; the client's Close is not waited for.
+    pub fn give_up(&mut self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
+        self.fail(code, reason, out);
+    }
+
     /// Whether messages may be sent.
     pub fn is_open(&self) -> bool {
         self.state == State::Open

@@ -80,7 +80,7 @@ holds a connection of a database.",
         doc: "The longest WebSocket message of a client, in bytes.
 
 It counts when it is decompressed. A message is in memory until its last frame is here; a longer one closes the
-connection with 1009.",
+connection with 1009. The messages of all clients share `buffer_memory`.",
     },
     Setting {
         name: "ws_ping_interval",

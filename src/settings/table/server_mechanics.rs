@@ -200,6 +200,10 @@ The files have no name. It is the system's directory for temporary files when no
 
 What is beyond goes to files in `tmp_upload_dir`.
 
+WebSocket messages whose end has not come, or which the application has not taken, count too, and go to no file. A
+client whose message finds no room has to wait, as long as `client_send_timeout`; then it is closed with 1013, or at
+once with 1009 if its message is longer than all of it.
+
 It is counted beyond what each connection at work has anyway, at most 36 KiB: the buffer that it is read into, a short
 body and a short answer.",
     },

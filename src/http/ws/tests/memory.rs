@@ -65,3 +65,19 @@ fn a_message_that_arrives_in_pieces_takes_no_more_than_it_may_be_long() {
     let used = measure(|| drop(WebSocket::new(&options, None, NOW).feed(NOW, &mut head, &mut Vec::new())));
     assert!(used.bytes_max <= 1000, "{} bytes", used.bytes_max);
 }
+
+#[test]
+fn who_drives_it_is_told_what_a_message_in_progress_holds_and_will_hold() {
+    let options = Options { max_message_size: 1_000_000, ..OPTIONS };
+    let mut websocket = WebSocket::new(&options, None, NOW);
+    assert_eq!((websocket.held(0), websocket.held(1000)), (0, 0));
+    let mut message = frame(0x82, &vec![0; 1_000_000]);
+    for piece in message.chunks_mut(10_000) {
+        let foretold = websocket.held(piece.len());
+        let is_begun = websocket.held(0) > 0;
+        let used = measure(|| drop(websocket.feed(NOW, piece, &mut Vec::new())));
+        assert!(!is_begun || websocket.held(0) <= foretold, "{} bytes, not {foretold}", websocket.held(0));
+        assert!(used.bytes_current <= 1_000_000);
+    }
+    assert_eq!(websocket.held(0), 0);
+}
