@@ -74,7 +74,8 @@ class GeventHub:
 
     def pause(self):
         """Lets the others have their turn."""
-        self.sleep(0)
+        # With 0 it would be run again before the loop has looked at its descriptors, up to fifty times.
+        self.sleep(1e-6)
 
     def kill(self, greenlet):
         """Has the greenlet end, in its own time."""
