@@ -78,7 +78,7 @@ def prepare():
         sys.exit("the bench needs two cores: one for the server, one for wrk")
     install(
         "flask", "gunicorn==27.0.1", "granian", "fastwsgi", "bjoern", "fastapi", "uvicorn", "httptools", "uvloop",
-        "hypercorn",
+        "hypercorn", "gevent", "packaging",
     )
 
 

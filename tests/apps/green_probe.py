@@ -169,6 +169,19 @@ def play_spin(environ, start_response):
         pass
 
 
+def play_exit(environ, start_response):
+    raise SystemExit
+
+
+def play_stop(environ, start_response):
+    """So applications end that have answered by the socket."""
+    raise StopIteration
+
+
+def play_keys(environ, start_response):
+    return text(start_response, " ".join(environ))
+
+
 def play_fail(environ, start_response):
     raise LookupError("it fails")
 
