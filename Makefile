@@ -61,6 +61,7 @@ test-wheel: test-venv
 
 test-python: build test-venv
 	GUNICORN_TEST_WORKER=gthread PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
+	GUNICORN_TEST_WORKER=gevent PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 
 test-frameworks: build

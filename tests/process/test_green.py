@@ -28,8 +28,10 @@ def library(request):
 def green(library, serve):
     """`green("--timeout", 1)` is a started server of one worker."""
 
-    def start(*args, workers=1, app="green_probe:app", **options):
-        server = serve("-k", library, "--workers", workers, *args, app=app, **options)
+    def start(*args, workers=1, app="green_probe:app", source=None):
+        server = serve("-k", library, "--workers", workers, *args, app=app)
+        if source:
+            server.write("own.py", source)
         return server.start(workers=workers)
 
     return start
@@ -133,6 +135,16 @@ def test_threads_are_greenlets(green):
     assert green().get("/threads").text() == "['one of ours'] 0"
 
 
+def test_programs_are_waited_for_together(green, stack):
+    server = green()
+    gate = server.path("gate")
+    clients = at_once(server, stack, [f"/run?gate={gate}"] * 5)
+    eventually(lambda: server.log().count("told runs") == 5, what="all run")
+    assert server.get("/").body == b"hello"
+    gate.touch()
+    assert [client.response().body for client in clients] == [b"output"] * 5
+
+
 def test_requests_share_no_local(green):
     server = green("--keep-alive", 5)
     with server.connect() as client:
@@ -146,6 +158,45 @@ def test_library_is_patched_before_the_application_is_imported(library, green, a
     assert all(module.startswith(library) for module in modules)
     assert (int(pid) in server.workers()) == (not args)
     assert server.get("/threads").text() == "['one of ours'] 0"
+
+
+def test_preloaded_application_that_waits_when_it_is_imported(green):
+    """So it makes a hub in the zygote, and a greenlet that goes on: each worker has to have one of its own."""
+    server = green("--preload", app="own:app", workers=2, source=(
+        "import threading, time\n"
+        "from green_probe import app\n"
+        "event = threading.Event()\n"
+        "threading.Thread(target=lambda: time.sleep(0.01) or event.set(), daemon=True).start()\n"
+        "event.wait()\n"
+    ))
+    for _ in range(10):
+        assert server.get("/sleep?seconds=0.01").body == b"slept"
+    assert server.get("/threads").text() == "['one of ours'] 0"
+
+
+def test_upload_as_fast_as_it_goes_lets_the_others_run(green, stack):
+    server = green("--stream-request-body", "--limit-request-body", 0)
+    client = stack.enter_context(Sender(server))
+    server.wait_log("told begins")
+    for _ in range(30):
+        assert server.get("/").body == b"hello"
+    assert client.sent > MB
+
+
+class Sender(Background):
+    """A client that sends lines as fast as it can."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.connection = server.connect()
+        self.sent = 0
+
+    def run(self):
+        lines = (b"x" * 63 + b"\n") * 16384
+        with self.connection as connection:
+            connection.send(render("POST", "/count", {"Content-Length": str(10**12)}))
+            while not self.ending.is_set():
+                self.sent += connection.socket.send(lines)
 
 
 def test_multithread_is_told(green):
