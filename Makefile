@@ -12,7 +12,7 @@ JOBS ?= 4
 VENVS := target/venv
 
 TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio websockets \
-    kosoku==0.1.0
+    kosoku==0.1.0 gevent eventlet flask-sock
 RUN_REQUIREMENTS := flask
 # Apart from the others, which stay small so. Pytest and its plug-ins are those of the tests.
 FRAMEWORK_REQUIREMENTS := pytest pytest-xdist pytest-timeout fastapi starlette 'django<6' quart litestar httpx \
@@ -61,6 +61,7 @@ test-wheel: test-venv
 
 test-python: build test-venv
 	GUNICORN_TEST_WORKER=gthread PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
+	GUNICORN_TEST_WORKER=gevent PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest --numprocesses $(JOBS)
 
 test-frameworks: build

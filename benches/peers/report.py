@@ -11,6 +11,7 @@ OURS = "gunicorn-rs"
 
 GTHREAD = "gunicorn-rs gthread"
 ASGI = "gunicorn-rs asgi"
+GEVENT = "gunicorn-rs gevent"
 
 # Each aim: scenario, server, peer, the largest allowed ratio of the CPU time of a request.
 AIMS = [
@@ -18,6 +19,7 @@ AIMS = [
     ("post", OURS, "bjoern", 1.0), ("post", OURS, "fastwsgi", 1.0), ("large", OURS, "fastwsgi", 1.0),
     ("flask", OURS, "bjoern", 1.0), ("close", OURS, "bjoern", 1.0),
     ("hello", GTHREAD, OURS, 1.15), ("hello", GTHREAD, "granian", 0.6),
+    ("hello", GEVENT, "gunicorn gevent", 0.2),
     ("ahello", ASGI, "granian asgi", 0.5), ("apost", ASGI, "uvicorn", 0.6),
     # The best peer is one of these.
     ("fastapi", ASGI, "granian asgi", 0.8), ("fastapi", ASGI, "uvicorn", 0.8), ("fastapi", ASGI, "gunicorn asgi", 0.8),

@@ -82,7 +82,7 @@ def prepare():
         sys.exit("the bench needs two cores: one for the server, one for wrk")
     install(
         "flask", "gunicorn==27.0.1", "granian", "fastwsgi", "bjoern", "fastapi", "uvicorn", "httptools", "uvloop",
-        "hypercorn", "websockets", "wsproto",
+        "hypercorn", "websockets", "wsproto", "gevent", "packaging",
     )
 
 

@@ -85,9 +85,11 @@ def nginx(module, port, directory):
 SERVERS = {
     "gunicorn-rs": gunicorn_rs(),
     "gunicorn-rs gthread": gunicorn_rs("--worker-class", "gthread", "--threads", "4"),
+    "gunicorn-rs gevent": gunicorn_rs("--worker-class", "gevent"),
     "gunicorn-rs, access log": gunicorn_rs("--access-logfile", "access.log"),
     "gunicorn sync": gunicorn(),
     "gunicorn gthread": gunicorn("--worker-class", "gthread", "--threads", "4", "--keep-alive", "75"),
+    "gunicorn gevent": gunicorn("--worker-class", "gevent", "--keep-alive", "75"),
     "granian": granian("wsgi"),
     "bjoern": script("run_bjoern"),
     "fastwsgi": script("run_fastwsgi"),

@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 from urllib.parse import parse_qs
@@ -67,6 +68,13 @@ def play_ask(environ, start_response, port, word):
     with socket.create_connection(("localhost", int(port))) as connection:
         connection.sendall(word.encode() + b"\n")
         return text(start_response, connection.makefile().readline().strip())
+
+
+def play_run(environ, start_response, gate):
+    """A program that runs until the file exists."""
+    command = ["sh", "-c", "echo told runs >&2; until [ -e $0 ]; do sleep 0.01; done; echo output", gate]
+    # eventlet's `check_output` is not green.
+    return text(start_response, subprocess.run(command, stdout=subprocess.PIPE).stdout.decode().strip())
 
 
 def play_threads(environ, start_response):
@@ -167,6 +175,19 @@ def play_spin(environ, start_response):
     """Never lets another one run."""
     while True:
         pass
+
+
+def play_exit(environ, start_response):
+    raise SystemExit
+
+
+def play_stop(environ, start_response):
+    """So applications end that have answered by the socket."""
+    raise StopIteration
+
+
+def play_keys(environ, start_response):
+    return text(start_response, " ".join(environ))
 
 
 def play_fail(environ, start_response):

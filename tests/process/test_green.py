@@ -28,8 +28,10 @@ def library(request):
 def green(library, serve):
     """`green("--timeout", 1)` is a started server of one worker."""
 
-    def start(*args, workers=1, app="green_probe:app", **options):
-        server = serve("-k", library, "--workers", workers, *args, app=app, **options)
+    def start(*args, workers=1, app="green_probe:app", source=None):
+        server = serve("-k", library, "--workers", workers, *args, app=app)
+        if source:
+            server.write("own.py", source)
         return server.start(workers=workers)
 
     return start
@@ -58,6 +60,14 @@ def at_once(server, stack, targets):
     for client, target in zip(clients, targets):
         client.send(render("GET", target))
     return clients
+
+
+def rest(client):
+    """How many bytes come up to the end of the connection."""
+    size = len(client.buffer)
+    while data := client.socket.recv(MB):
+        size += len(data)
+    return size
 
 
 def waiting(server, stack, gate, count):
@@ -125,6 +135,16 @@ def test_threads_are_greenlets(green):
     assert green().get("/threads").text() == "['one of ours'] 0"
 
 
+def test_programs_are_waited_for_together(green, stack):
+    server = green()
+    gate = server.path("gate")
+    clients = at_once(server, stack, [f"/run?gate={gate}"] * 5)
+    eventually(lambda: server.log().count("told runs") == 5, what="all run")
+    assert server.get("/").body == b"hello"
+    gate.touch()
+    assert [client.response().body for client in clients] == [b"output"] * 5
+
+
 def test_requests_share_no_local(green):
     server = green("--keep-alive", 5)
     with server.connect() as client:
@@ -138,6 +158,45 @@ def test_library_is_patched_before_the_application_is_imported(library, green, a
     assert all(module.startswith(library) for module in modules)
     assert (int(pid) in server.workers()) == (not args)
     assert server.get("/threads").text() == "['one of ours'] 0"
+
+
+def test_preloaded_application_that_waits_when_it_is_imported(green):
+    """So it makes a hub in the zygote, and a greenlet that goes on: each worker has to have one of its own."""
+    server = green("--preload", app="own:app", workers=2, source=(
+        "import threading, time\n"
+        "from green_probe import app\n"
+        "event = threading.Event()\n"
+        "threading.Thread(target=lambda: time.sleep(0.01) or event.set(), daemon=True).start()\n"
+        "event.wait()\n"
+    ))
+    for _ in range(10):
+        assert server.get("/sleep?seconds=0.01").body == b"slept"
+    assert server.get("/threads").text() == "['one of ours'] 0"
+
+
+def test_upload_as_fast_as_it_goes_lets_the_others_run(green, stack):
+    server = green("--stream-request-body", "--limit-request-body", 0)
+    client = stack.enter_context(Sender(server))
+    server.wait_log("told begins")
+    for _ in range(30):
+        assert server.get("/").body == b"hello"
+    assert client.sent > MB
+
+
+class Sender(Background):
+    """A client that sends lines as fast as it can."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.connection = server.connect()
+        self.sent = 0
+
+    def run(self):
+        lines = (b"x" * 63 + b"\n") * 16384
+        with self.connection as connection:
+            connection.send(render("POST", "/count", {"Content-Length": str(10**12)}))
+            while not self.ending.is_set():
+                self.sent += connection.socket.send(lines)
 
 
 def test_multithread_is_told(green):
@@ -216,7 +275,7 @@ def test_slow_readers_hold_nobody_and_little_memory(green, stack, by):
         assert server.get("/").body == b"hello"
     assert procs.private_bytes(worker) - before < 30 * MB, "of the 800 MB that the readers are owed"
     assert server.log().count("told ended") == 1
-    assert len(readers[0].ended()) > 640 * 65536
+    assert rest(readers[0]) > 640 * 65536
     server.wait_log("told ended after 640")
 
 
@@ -226,7 +285,7 @@ def test_whole_body_beyond_the_bounds_waits_for_its_reader(green, stack):
     assert reader.head().status == 200
     for _ in range(20):
         assert server.get("/").body == b"hello"
-    assert len(reader.ended()) >= 64 * MB
+    assert rest(reader) >= 64 * MB
 
 
 def test_reader_that_takes_nothing(green, stack):

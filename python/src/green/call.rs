@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::engine::Engine;
 use crate::guest::Host;
-use crate::wsgi::{self, Instead, Kit, Record};
+use crate::wsgi::{self, Instead, Kit, Record, Refused};
 
 /// Where the exchange is.
 enum Stage {
@@ -85,7 +85,8 @@ impl Call {
                 self.set(Stage::Lent(kit));
                 (Some(environ.into_any().unbind()), Some(start_response), client, None)
             }
-            Err((exchange, record, instead)) => {
+            Err(refused) => {
+                let Refused { exchange, record, instead } = *refused;
                 self.set(Stage::Failed(exchange, instead));
                 (None, None, None, Some(told(py, record)))
             }

@@ -19,7 +19,7 @@ use crate::ffi;
 use crate::guest::{Guest, Host};
 use crate::wsgi::{FileWrapper, Input, Response, Sending, WsgiApp, body, body_part};
 
-/// How long greenlets may write to clients that take everything at once before the others have their turn.
+/// How long greenlets may read from and write to clients that keep up with them before the others have their turn.
 const SLICE: Duration = Duration::from_millis(10);
 
 /// The Python object.
@@ -55,17 +55,6 @@ impl Engine {
             true => Err(PyRuntimeError::new_err("this process does not serve the client (any more)")),
             false => Ok(()),
         }
-    }
-
-    /// Whether the hub has not run for longer than it should; if so it is taken to run now.
-    fn is_overdue(&self) -> bool {
-        let mut slice = self.slice.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = clock::recently();
-        let is_overdue = now - *slice > SLICE;
-        if is_overdue {
-            *slice = now;
-        }
-        is_overdue
     }
 
     fn note_slice(&self, now: Time) {
@@ -245,6 +234,17 @@ impl Engine {
     fn has_room(&self, response: &Bound<'_, Response>) -> PyResult<bool> {
         self.check()?;
         response.get().with(|sending| self.send_until(sending, Exchange::has_room))?
+    }
+
+    /// Whether the hub has not run for longer than it should; if so it is taken to run now.
+    fn is_overdue(&self) -> bool {
+        let mut slice = self.slice.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::recently();
+        let is_overdue = now - *slice > SLICE;
+        if is_overdue {
+            *slice = now;
+        }
+        is_overdue
     }
 
     /// As `wsgi.input.read`; `None`: the client has yet to send it.

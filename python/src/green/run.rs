@@ -9,6 +9,7 @@ use gunicorn::worker::{BROKEN, WorkerContext};
 use pyo3::prelude::*;
 
 use super::engine::Engine;
+use crate::ffi;
 use crate::glue::GREEN;
 use crate::guest::{Guest, Host};
 use crate::wsgi::{WsgiApp, WsgiConfig};
@@ -45,6 +46,7 @@ pub(crate) fn run(
     context: WorkerContext<'static>,
     write_timeout: Duration,
 ) -> i32 {
+    ffi::keep_frames(py);
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&reactor);
     let guest = Guest::new(reactor, context, RESERVE);
     match try_run(py, app, kind, config, guest, descriptor, write_timeout) {

@@ -132,7 +132,8 @@ impl WsgiApp {
     fn serve(&self, py: Python<'_>, exchange: Box<Exchange>) -> Box<Exchange> {
         let (kit, environ) = match self.begin(py, exchange) {
             Ok(begun) => begun,
-            Err((mut exchange, record, instead)) => {
+            Err(refused) => {
+                let Refused { mut exchange, record, instead } = *refused;
                 record.log(py);
                 instead.give(&mut exchange);
                 return exchange;
@@ -154,7 +155,7 @@ impl WsgiApp {
         &self,
         py: Python<'py>,
         mut exchange: Box<Exchange>,
-    ) -> Result<(Kit, Bound<'py, PyDict>), (Box<Exchange>, Record, Instead)> {
+    ) -> Result<(Kit, Bound<'py, PyDict>), Box<Refused>> {
         match self.prepare(py, &exchange) {
             Ok((mut kit, environ)) => {
                 let body = exchange.take_body();
@@ -163,7 +164,7 @@ impl WsgiApp {
             }
             Err(error) => {
                 let (record, instead) = refuse(&exchange, error);
-                Err((exchange, record, instead))
+                Err(Box::new(Refused { exchange, record, instead }))
             }
         }
     }
@@ -262,6 +263,14 @@ impl Instead {
             Self::Page(status, text) => exchange.refuse(*status, text),
         }
     }
+}
+
+/// A request that the application cannot be called with.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) exchange: Box<Exchange>,
+    pub(crate) record: Record,
+    pub(crate) instead: Instead,
 }
 
 /// The application failed, or the client has gone: what is to be told of it, and what the client is given after that.

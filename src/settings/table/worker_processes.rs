@@ -86,8 +86,9 @@ it would be `sync`. It has no effect on the kind `asgi`.",
         reload: Reload::RespawnWorkers,
         doc: "Enter the application before a long request body is complete.
 
-It then reads the body while it arrives, and a slow client holds its thread, within the client's times. Otherwise, and
-always in the sync kind, the application is entered when the whole body is here, and a slow client holds nobody.",
+It then reads the body while it arrives, and a slow client holds its thread or greenlet, within the client's times.
+Otherwise, and always in the sync kind, the application is entered when the whole body is here, and a slow client holds
+nobody.",
     },
     Setting {
         name: "request_timeout",
@@ -105,7 +106,8 @@ always in the sync kind, the application is entered when the whole body is here,
 
 A request that takes longer is logged with the Python stack that it is in, and its worker is replaced: it takes no new
 requests, and has `graceful_timeout` for the others once its successor serves. For the sync kind it is one clock with
-`timeout`, of which the shorter one counts. With 0 a request may take any time.",
+`timeout`, of which the shorter one counts. The kinds with a loop (asgi, gevent, eventlet) do not look at it: a request
+that waits there holds nobody. With 0 a request may take any time.",
     },
     Setting {
         name: "worker_connections",
