@@ -15,6 +15,12 @@ pub(crate) const LOGGING: Glue = Glue { name: "_logging", source: include_str!("
 /// Runs an ASGI application.
 pub(crate) const ASGI: Glue = Glue { name: "_asgi", source: include_str!("../gunicorn_rs/_asgi.py") };
 
+/// Runs a class that was written for gunicorn.
+pub(crate) const FOREIGN: Glue = Glue { name: "_foreign", source: include_str!("../gunicorn_rs/_foreign.py") };
+
+/// Serves by tornado.
+pub(crate) const TORNADO: Glue = Glue { name: "_tornado", source: include_str!("../gunicorn_rs/_tornado.py") };
+
 /// Imports and freezes what workers share.
 pub(crate) const SHARED: Glue = Glue { name: "_shared", source: include_str!("../gunicorn_rs/_shared.py") };
 

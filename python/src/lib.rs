@@ -6,10 +6,13 @@
 mod asgi;
 mod boot;
 mod ffi;
+mod foreign;
 mod glue;
 mod logging;
+mod member;
 mod serve;
 mod signals;
+mod tornado;
 mod wsgi;
 mod zygote;
 
