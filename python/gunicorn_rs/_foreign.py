@@ -17,6 +17,10 @@ BROKEN = 255
 # Settings that gunicorn takes as text with commas, and that we have as lists.
 WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
 
+# Files in which modules are imported.
+NOT_THE_USERS = ("gunicorn_rs/_foreign.py", "importlib/__init__.py", "<frozen importlib._bootstrap>",
+                 "<frozen importlib._bootstrap_external>")
+
 
 class Unusable(Exception):
     """Why the class cannot serve, for the operator: of its traceback only that of its cause tells something."""
@@ -26,8 +30,13 @@ def explain(error):
     """What the operator is to read."""
     if not isinstance(error, Unusable):
         return "".join(traceback.format_exception(error))
-    cause = "".join(traceback.format_exception(error.__cause__)) if error.__cause__ else ""
-    return "%s\n%s" % (error, cause)
+    if error.__cause__ is None:
+        return str(error)
+    cause = traceback.TracebackException.from_exception(error.__cause__)
+    # What has led to the user's module is not what is wrong with it.
+    ours = [index for index, frame in enumerate(cause.stack) if frame.filename.endswith(NOT_THE_USERS)]
+    del cause.stack[: max(ours, default=-1) + 1]
+    return "%s\n%s" % (error, "".join(cause.format()))
 
 
 def load(name, values, namespace, known, threads):
@@ -119,6 +128,11 @@ def import_module(module_name, name):
         else:
             why = "the module %s cannot be imported: %s" % (module_name, error)
         raise Unusable("worker_class %s: %s" % (name, why)) from None
+    except (ImportError, RuntimeError) as error:
+        # A module says so that something else must be installed.
+        raise Unusable(
+            "worker_class %s: the module %s cannot be imported: %s" % (name, module_name, error)
+        ) from None
     except Exception as error:
         raise Unusable("worker_class %s: the module %s cannot be imported" % (name, module_name)) from error
 
@@ -295,23 +309,32 @@ def join(worker, member, tell_ready):
     """Makes a worker one of ours, by what it calls itself."""
     worker.pid = os.getpid()
     worker.tmp = pulse = Pulse(worker, member, tell_ready)
-    run, handle_abort, errors = worker.run, worker.handle_abort, member.error_descriptor
+    run, handle_exit = worker.run, worker.handle_exit
 
     def run_as_member():
-        if signal.getsignal(signal.SIGABRT) == signal.SIG_DFL:
-            # The class has taken the stacks of one that hangs from the log.
-            faulthandler.disable()
-            faulthandler.enable(errors, all_threads=True)
+        dump_stacks_before_class(member.error_descriptor)
         if not worker.cfg.timeout and not pulse.is_ready:
             # It need not have a heartbeat.
             pulse.be_ready()
         return run()
 
-    def abort_with_stacks(number, frame):
-        faulthandler.dump_traceback(errors, all_threads=True)
-        return handle_abort(number, frame)
+    def exit_in_earnest(number, frame):
+        handle_exit(number, frame)
+        if number == signal.SIGQUIT:
+            # So does uvicorn, whose loop does not look at `alive`. It does hear INT, and at the second one waits for nobody.
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
-    worker.run, worker.handle_abort = run_as_member, abort_with_stacks
+    worker.run, worker.handle_exit = run_as_member, exit_in_earnest
+
+
+def dump_stacks_before_class(descriptor):
+    """Has ABRT write down all stacks and then be the class's, which has just installed its signals in our place."""
+    handler = signal.getsignal(signal.SIGABRT)
+    faulthandler.disable()
+    if handler is not None:
+        signal.signal(signal.SIGABRT, handler)
+    faulthandler.enable(descriptor, all_threads=True)
 
 
 def exit_code(code, log):

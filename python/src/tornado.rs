@@ -17,6 +17,9 @@ use crate::member::Member;
 use crate::serve;
 use crate::zygote::{self, Failure};
 
+/// What requests that do not end leave of `graceful_timeout` to their own last steps, or a quarter of it if that is less.
+const LAST_STEPS: Duration = Duration::from_secs(1);
+
 /// Imports tornado, for all workers of a zygote.
 ///
 /// # Errors
@@ -63,8 +66,9 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker, app: &Py<PyAny>) -> i32 {
 fn try_serve(py: Python<'_>, worker: Worker, app: &Py<PyAny>) -> PyResult<i32> {
     let Worker { loaded, slot, cells, wake, .. } = worker;
     let settings = loaded.settings;
-    let member = Member::new(&serve::context(&settings, settings.timeout, cells, loaded.ready, slot));
-    let member = Bound::new(py, member)?;
+    let mut context = serve::context(&settings, settings.timeout, cells, loaded.ready, slot);
+    context.graceful_timeout -= LAST_STEPS.min(context.graceful_timeout / 4);
+    let member = Bound::new(py, Member::new(&context))?;
     let descriptors: Vec<RawFd> = loaded.listeners.into_iter().map(IntoRawFd::into_raw_fd).collect();
     let arguments = (app, &member, descriptors, wake.as_raw_fd(), loaded.alive.as_raw_fd(), options(py, &settings)?);
     let served = TORNADO.module(py)?.call_method1("serve", arguments);

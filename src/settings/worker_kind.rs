@@ -105,7 +105,8 @@ pub(super) fn parse(name: &str) -> Result<&str, Refusal> {
 /// Whether it names a class: `package.module.Class`, `package.module:Class`, an entry point (`egg:package#name`), or a
 /// class object. Only the interpreter knows whether there is one.
 fn names_class(name: &str) -> bool {
-    name.starts_with(CLASS_OBJECT) || name.contains(['.', ':'])
+    let is_path = || name.contains(['.', ':']) && !name.split(['.', ':']).any(str::is_empty);
+    name.starts_with(CLASS_OBJECT) || name.starts_with("egg:") || is_path()
 }
 
 fn explain(name: &str) -> Refusal {
@@ -130,7 +131,9 @@ mod tests {
         assert_eq!(parse("egg:gunicorn#asgi"), Ok("asgi"));
         assert_eq!(parse("egg:gunicorn#tornado"), Ok("tornado"));
         assert_eq!(parse("gevent"), Err(Refusal::hint("gunicorn has this kind, but it is not supported yet")));
-        assert_eq!(parse("snyc"), Err(Refusal::PLAIN));
+        for name in ["snyc", ".Worker", "a..Worker", "a.", ":", ""] {
+            assert_eq!(parse(name), Err(Refusal::PLAIN), "{name}");
+        }
     }
 
     #[test]
