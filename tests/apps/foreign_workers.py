@@ -9,6 +9,15 @@ from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
 
+MADE = ("worker_class_str", "address", "uid", "gid", "proc_name", "logger_class", "is_ssl", "env", "sendfile", "reuse_port")
+"""What gunicorn's config makes of its settings."""
+
+
+def shown(value):
+    """A value as text that is the same in each process."""
+    return value.__qualname__ if callable(value) else repr(value)
+
+
 class Shouting(SyncWorker):
     """Says what it handles, and more at the path `/facts`."""
 
@@ -25,9 +34,8 @@ class Shouting(SyncWorker):
             "age": self.age, "pid": self.pid, "ppid": self.ppid, "timeout": self.timeout, "booted": self.booted,
             "sockets": [str(each) for each in self.sockets], "kind": type(sock).__name__, "backlog": sock.get_backlog(),
             "blocking": sock.getblocking(), "inheritable": sock.get_inheritable(), "app": type(self.app.wsgi()).__name__,
-            "cfg": {name: getattr(self.cfg, name) for name in ("workers", "timeout", "proc_name", "keepalive", "threads")},
-            "env": self.cfg.env, "bind": self.cfg.bind, "allowed": self.cfg.forwarded_allow_ips,
-            "class": self.cfg.worker_class_str, "sendfile": self.cfg.sendfile, "user": self.cfg.uid,
+            "cfg": {name: shown(setting.get()) for name, setting in self.cfg.settings.items()},
+            "made": [shown(getattr(self.cfg, name)) for name in MADE],
             "fileno": isinstance(self.tmp.fileno(), int), "updated": time.monotonic() - self.tmp.last_update(),
         }
         start_response("200 OK", [("Content-Type", "application/json")])

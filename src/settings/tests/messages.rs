@@ -15,21 +15,22 @@ fn a_bad_value_is_refused_with_all_that_helps() {
     assert_eq!(refused(&["-w", "-1"]), ["invalid workers: '-1' (command line) must be a whole number from 0 to 2048"]);
     assert_eq!(
         refused(&["-k", "gevent"]),
-        ["invalid worker_class: 'gevent' (command line) must be a worker kind that is served: sync, gthread, asgi; \
-             gunicorn has this kind, but it is not supported yet"]
+        ["invalid worker_class: 'gevent' (command line) must be a class with its module, or a worker kind that is \
+             served: sync, gthread, asgi, tornado; gunicorn has this kind, but it is not supported yet"]
     );
     assert_eq!(
         refused(&["--chdir=nowhere"]),
         ["invalid chdir: 'nowhere' (command line) must be a directory that exists; /srv/app/nowhere is none"]
     );
-    let python = json!({ "user": "nobody-here", "preload_app": 1, "worker_class": { "repr": "<class 'a.B'>" } });
+    let python = json!({ "user": "nobody-here", "preload_app": 1, "worker_class": { "repr": "<function f>" } });
     assert_eq!(
         Reading { python: Some(python), ..Reading::default() }.errors(),
         [
             "invalid preload_app: 1 (/srv/app/gunicorn.conf.py) must be true or false",
             "invalid user: 'nobody-here' (/srv/app/gunicorn.conf.py) must be the number or the name of a user of this \
              machine",
-            "invalid worker_class: <class 'a.B'> (/srv/app/gunicorn.conf.py) must be a worker kind that is served: sync, gthread, asgi",
+            "invalid worker_class: <function f> (/srv/app/gunicorn.conf.py) must be a class with its module, or a \
+             worker kind that is served: sync, gthread, asgi, tornado",
         ]
     );
 }
