@@ -8,11 +8,15 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 
 APP_LOAD_FAILED = 4
 BROKEN = 255
+
+LAST_STEPS = 0.1
+"""Seconds that idle threads have to end by themselves."""
 
 # Settings that gunicorn takes as text with commas, and that we have as lists.
 WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
@@ -228,7 +232,7 @@ class Pulse:
     def __init__(self, worker, member, tell_ready):
         self.file, self.worker, self.member, self.tell_ready = worker.tmp, worker, member, tell_ready
         self.updated = time.monotonic()
-        self.is_ready = False
+        self.is_ready = self.is_quick = False
         self.counted = 0
 
     def __getattr__(self, name):
@@ -263,7 +267,10 @@ class Pulse:
 
 
 def work(foreign, member, tell_ready, descriptors, age, application):
-    """A worker's life, as gunicorn's arbiter has it run; gives the exit code."""
+    """A worker's life, as gunicorn's arbiter has it run.
+
+    Gives the exit code, and how many threads are left that nobody is to wait for.
+    """
     cfg, log = foreign.cfg, foreign.log
     share_reopening(log, member)
     app = Application(cfg, *application)
@@ -274,14 +281,14 @@ def work(foreign, member, tell_ready, descriptors, age, application):
         join(worker, member, tell_ready)
         cfg.post_fork(server, worker)
         worker.init_process()
-        return 0
+        code = 0
     except SystemExit as error:
-        return exit_code(error.code, log)
+        code = exit_code(error.code, log)
     except Exception as error:
-        return fail(error, worker, app, log)
-    finally:
-        member.finish()
-        leave(server, worker, cfg, log)
+        code = fail(error, worker, app, log)
+    member.finish()
+    leave(server, worker, cfg, log)
+    return code, busy_threads() if worker is not None and worker.tmp.is_quick else 0
 
 
 def listener(descriptor, cfg, log):
@@ -309,7 +316,7 @@ def join(worker, member, tell_ready):
     """Makes a worker one of ours, by what it calls itself."""
     worker.pid = os.getpid()
     worker.tmp = pulse = Pulse(worker, member, tell_ready)
-    run, handle_exit = worker.run, worker.handle_exit
+    run, handle_exit, handle_quit = worker.run, worker.handle_exit, worker.handle_quit
 
     def run_as_member():
         dump_stacks_before_class(member.error_descriptor)
@@ -325,7 +332,11 @@ def join(worker, member, tell_ready):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    worker.run, worker.handle_exit = run_as_member, exit_in_earnest
+    def quit_quickly(number, frame):
+        pulse.is_quick = True
+        return handle_quit(number, frame)
+
+    worker.run, worker.handle_exit, worker.handle_quit = run_as_member, exit_in_earnest, quit_quickly
 
 
 def dump_stacks_before_class(descriptor):
@@ -360,6 +371,18 @@ def fail(error, worker, app, log):
     code, text = app.apps.explain(error)
     log.error("%s", text.rstrip())
     return code
+
+
+def busy_threads():
+    """How many threads the interpreter would wait for at its end, but for those that are just about to end."""
+    end = time.monotonic() + LAST_STEPS
+    for thread in others():
+        thread.join(max(end - time.monotonic(), 0))
+    return len(others())
+
+
+def others():
+    return [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
 
 
 def leave(server, worker, cfg, log):

@@ -120,7 +120,8 @@ class Connection(httputil.HTTPConnection):
             # Tornado then says so in the head, and closes the connection after the response.
             self._connection._disconnect_on_finish = True
         written = self._connection.write_headers(start_line, headers, chunk)
-        exchange.status, exchange.bytes_sent = start_line.code, len(chunk or b"")
+        exchange.status = start_line.code if 0 < start_line.code < 1000 else 0
+        exchange.bytes_sent = len(chunk or b"")
         exchange.response = list(headers.get_all())
         return written
 

@@ -8,10 +8,10 @@
 //! a worker is forked. A worker makes an instance and calls its `init_process`, as gunicorn's arbiter does, and the
 //! class does all the rest: privileges, signals, sockets, requests.
 //!
-//! What the master wants to know it learns by two things that every such class does. Its heartbeat, `notify`, renews the
-//! slot's deadline, and the first one after the class has booted says that the worker is ready. And the class counts
-//! its requests in `nr`, as far as it does: from these [`Member`] counts down `max_requests`, so that the worker has a
-//! successor before it leaves. One that counts in another way ends by itself with exit code 0, and is replaced then.
+//! What the master wants to know it learns by what such classes do. Their heartbeat, `notify`, renews the slot's
+//! deadline, and the first one after the class has booted says that the worker is ready. Those that count their requests
+//! in `nr` have a successor before they leave: [`Member`] counts down `max_requests` by it. One that counts in another
+//! way ends by itself with exit code 0, and is replaced then.
 
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use gunicorn::log;
 use gunicorn::scoreboard::SlotCells;
 use gunicorn::settings::{self, Settings};
-use gunicorn::sys::process;
+use gunicorn::sys::{parent, process, users};
 use gunicorn::worker::gthread::Ended;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -67,12 +67,18 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> Result<Ended, F
     log::info!("Booting worker with pid: {}", process::pid());
     boot::prepare_interpreter(py)?;
     process::set_umask(loaded.settings.umask);
-    let code = work(py, loaded, seat, cells);
-    let code = code.map_err(|error| boot::failed("run its class", zygote::traceback(py, &error)))?;
-    Ok(Ended { code, stuck: 0 })
+    // The class becomes its user and group, but does not think of these.
+    users::give_up_groups(loaded.settings.user, loaded.settings.group)
+        .map_err(|error| boot::failed("give up its groups", error))?;
+    // It looks at its parent once in half a timeout, or not at all.
+    parent::terminate_with_parent();
+    let ended = work(py, loaded, seat, cells);
+    let (code, stuck) = ended.map_err(|error| boot::failed("run its class", zygote::traceback(py, &error)))?;
+    Ok(Ended { code, stuck })
 }
 
-fn work(py: Python<'_>, loaded: Loaded, seat: Seat, cells: &'static SlotCells) -> PyResult<i32> {
+/// Gives the exit code and the number of threads that are not to be waited for.
+fn work(py: Python<'_>, loaded: Loaded, seat: Seat, cells: &'static SlotCells) -> PyResult<(i32, usize)> {
     let Loaded { settings, ready, listeners, app, foreign, .. } = loaded;
     let tell_ready = announcement(py, &ready, seat, cells, settings.graceful_timeout)?;
     let member = Bound::new(py, Member::new(&serve::context(&settings, settings.timeout, cells, ready, seat.slot)))?;

@@ -17,7 +17,8 @@ use crate::member::Member;
 use crate::serve;
 use crate::zygote::{self, Failure};
 
-/// What requests that do not end leave of `graceful_timeout` to their own last steps, or a quarter of it if that is less.
+/// What requests that do not end leave of `graceful_timeout` to their own last steps, or a quarter of it if that is
+/// less.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// Imports tornado, for all workers of a zygote.

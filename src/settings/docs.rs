@@ -18,8 +18,8 @@ const MISSING: &str = "
 ## Not supported yet
 
 These settings of gunicorn are refused on the command line, and ignored with a warning in a config file. A worker class
-of another package (`worker_class`) finds them in its `cfg`, and those that it acts on itself have their effect there, the
-hooks that run in a worker among them:
+of another package (`worker_class`) finds them in its `cfg`, and those that it acts on itself have their effect there,
+the hooks that run in a worker among them:
 ";
 
 /// The longest line of a list, in bytes.

@@ -42,8 +42,8 @@ pub enum Course {
 pub trait Clients {
     /// Takes no new connection any more.
     fn stop_accepting(&mut self);
-    /// Closes connections: those that are idle when they have been so for `patience` from now on, the others after their
-    /// responses.
+    /// Closes connections: those that are idle when they have been so for `patience` from now on, the others after
+    /// their responses.
     fn close_connections(&mut self, patience: Duration);
     /// Nobody is left.
     fn is_empty(&self) -> bool;

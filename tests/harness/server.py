@@ -55,7 +55,8 @@ class Server:
     def _defaults(self, bind):
         # gunicorn's control socket lies in the home directory: parallel servers would fight for it.
         control = ["--no-control-socket"] if self.kind == GUNICORN else []
-        worker = ["--worker-class", WORKER, "--threads", "4"] if WORKER == "gthread" else []
+        worker = [] if WORKER == "sync" else ["--worker-class", WORKER]
+        worker += ["--threads", "4"] if WORKER == "gthread" else []
         return [*control, *worker, *(["--bind", bind] if bind else [])]
 
     def _environment(self, extra, apps):

@@ -255,6 +255,20 @@ def test_process_of_the_application(serve):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may change its user")
+def test_supplementary_groups_of_root_are_given_up(serve):
+    server = serve(*SHOUTING, "--user", "54321", app="small:app")
+    server.write("small.py", (
+        "import os, loaded\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [repr(os.getgroups()).encode()]\n"
+        "loaded.announce()\n"
+    ))
+    server.directory.chmod(0o755)
+    assert server.start(workers=1).get("/").body == b"[0]"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may change its user")
 def test_privileges_are_dropped_by_the_class(serve):
     server = serve(*SHOUTING, "--user", "nobody", "--group", "nogroup", "--graceful-timeout", 1, app="small:app")
     server.write("small.py", (
@@ -316,6 +330,18 @@ def test_logger_class(serve):
     )).start(workers=1)
     server.get("/")
     server.wait_log(r"\[INFO\] marked: probe: a class of its own handles /$")
+
+
+def test_reload_of_the_class(serve, own_app):
+    """A setting that we do not have, but the class acts on."""
+    server = with_config(serve("-k", "gunicorn.workers.sync.SyncWorker", app="own:app"), "reload = True\n")
+    server.write("own.py", own_app("old"))
+    server.start(workers=1)
+    assert server.get("/").body == b"old"
+    before = server.workers()
+    server.write("own.py", own_app("new"))
+    server.wait_workers(1, without=before)
+    assert server.get("/").body == b"new"
 
 
 # Its life
@@ -462,8 +488,20 @@ def test_graceful_timeout_bounds_the_end(each):
     assert server.processes() == []
 
 
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_end_does_not_wait_for_the_request(each, sig):
+    if each.name == "aiohttp":
+        pytest.skip("this class finishes its requests at these signals, too")
+    server = each("--graceful-timeout", 3600).start(workers=1)
+    with waiting(server, server.path("never")):
+        assert server.stop(sig) == 0
+
+
 def test_master_killed_leaves_nothing_behind(each):
-    server = each("--workers", 2, "--graceful-timeout", 1).start(workers=2)
+    """Though these classes look at their parent once in half a timeout."""
+    server = each("--workers", 2, "--timeout", 3600, "--graceful-timeout", 3600).start(workers=2)
+    for _ in range(4):
+        assert server.get("/").status == 200
     server.signal(signal.SIGKILL)
     assert server.wait_exit() == -signal.SIGKILL
     eventually(lambda: server.processes() == [], what="workers and zygote have ended")

@@ -26,8 +26,8 @@ pub(in crate::settings) fn names() -> impl Iterator<Item = &'static str> {
     MISSING.iter().map(|missing| missing.name)
 }
 
-/// Whether a class that was written for gunicorn acts on it itself, in its worker: then it is supported there. Hooks are
-/// among them that such a class calls, or we in its place.
+/// Whether a class that was written for gunicorn acts on it itself, in its worker: then it is supported there. Among
+/// them are the hooks that such a class calls, or we in its place.
 pub(in crate::settings) fn is_read_by_classes(name: &str) -> bool {
     READ_BY_CLASSES.contains(&name)
 }

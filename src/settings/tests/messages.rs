@@ -166,6 +166,16 @@ fn a_python_config_is_warned_of_what_it_probably_did_not_mean() {
 }
 
 #[test]
+fn what_a_foreign_class_acts_on_is_not_ignored() {
+    let python = json!({ "statsd_prefix": "a", "pre_request": { "repr": "<function f>" }, "when_ready": "a.b" });
+    let warned = |class: &'static str| {
+        let arguments = ["-k", class];
+        Reading { python: Some(python.clone()), arguments: &arguments, ..Reading::default() }.warnings().len()
+    };
+    assert_eq!([warned("sync"), warned("uvicorn.workers.UvicornWorker"), warned("a.B")], [3, 3, 1]);
+}
+
+#[test]
 fn a_variable_that_a_setting_is_made_from_is_no_near_miss() {
     let python = json!({ "worker": 4, "workers": 4 });
     assert_eq!(Reading { python: Some(python), ..Reading::default() }.warnings(), [""; 0]);
