@@ -11,6 +11,9 @@ import types
 # Longest value, as JSON text, of a name that is no setting: it may hold anything, and serves only to tell what it is.
 LONGEST = 1024
 
+# What the config defines, for those who need more of it than can be told.
+namespace = {}
+
 
 def enter(directory):
     """Change to ``directory`` and import modules from it first."""
@@ -39,10 +42,13 @@ def describe(namespace, settings):
 
     What JSON cannot hold is told by its representation, and so is what is long but no setting.
     """
+    globals()["namespace"] = namespace
     texts = []
     for name, value in namespace.items():
         if name.startswith("_") or isinstance(value, types.ModuleType):
             continue
+        if name == "worker_class" and isinstance(value, type):
+            value = "<class '%s.%s'>" % (value.__module__, value.__qualname__)
         try:
             text = json.dumps(value, allow_nan=False, default=plain)
         except (TypeError, ValueError, RecursionError):

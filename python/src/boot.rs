@@ -3,13 +3,14 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use crate::asgi::{self, Asgi};
 use crate::green;
 use crate::zygote::{self, Loaded};
-use crate::{serve, signals};
+use crate::{foreign, serve, signals, tornado};
 use gunicorn::log;
 use gunicorn::master::protocol::{self, encode_ready};
 use gunicorn::scoreboard::SlotCells;
@@ -30,19 +31,34 @@ pub(crate) struct Worker {
     pub(crate) wake: OwnedFd,
 }
 
+/// A worker's place in the pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seat {
+    pub(crate) slot: u32,
+    /// The master's pid.
+    pub(crate) master: i32,
+    /// The how manieth worker of its zygote it is.
+    pub(crate) age: u32,
+}
+
 /// The application, as its worker kind takes it.
 pub(crate) enum Application {
     /// Called on threads.
     Wsgi(Py<PyAny>, WorkerKind),
     /// On an event loop, started up.
     Asgi(Asgi),
+    /// By tornado.
+    Tornado(Py<PyAny>),
 }
 
 /// Boots the worker of a slot and serves; gives the exit code.
-pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32 {
-    match boot(py, loaded, slot, master) {
-        Ok(worker) => {
-            let ended = serve::serve(py, worker);
+pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> i32 {
+    let served = match loaded.foreign {
+        Some(_) => foreign::run(py, loaded, seat),
+        None => boot(py, loaded, seat).map(|worker| serve::serve(py, worker)),
+    };
+    match served {
+        Ok(ended) => {
             log::info!("Worker exiting (pid: {})", process::pid());
             if ended.stuck > 0 {
                 log::warning!("Worker (pid:{}) leaves {} requests unanswered", process::pid(), ended.stuck);
@@ -62,23 +78,33 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, slot: u32, master: i32) -> i32
     }
 }
 
-fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Worker, zygote::Failure> {
-    let cells = loaded.scoreboard.slot(slot).ok_or_else(|| failed("claim its slot", "no such slot"))?;
-    let settings = loaded.settings.clone();
+/// The worker has its slot, and follows its master.
+pub(crate) fn take_seat(loaded: &Loaded, seat: Seat) -> Result<&'static SlotCells, zygote::Failure> {
+    let cells = loaded.scoreboard.slot(seat.slot).ok_or_else(|| failed("claim its slot", "no such slot"))?;
+    let settings = &loaded.settings;
     cells.reset(settings.timeout.map(|timeout| clock::now() + timeout));
-    title::set(&format!("gunicorn: worker [{}]", protocol::title(&settings)));
-    follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
+    title::set(&format!("gunicorn: worker [{}]", protocol::title(settings)));
+    follow_master(settings.graceful_timeout, seat.master).map_err(|error| failed("follow the master", error))?;
+    Ok(cells)
+}
+
+fn boot(py: Python<'_>, mut loaded: Loaded, seat: Seat) -> Result<Worker, zygote::Failure> {
+    let cells = take_seat(&loaded, seat)?;
+    let settings = loaded.settings.clone();
     let wake = listen_to_signals(py)?;
     log::info!("Booting worker with pid: {}", process::pid());
     // First, since the user to become may not be allowed to read the interpreter's library.
-    prepare_interpreter(py).map_err(|error| failed("prepare the interpreter", &zygote::traceback(py, &error)))?;
+    prepare_interpreter(py)?;
     drop_privileges(&settings)?;
     let kind = settings.worker_kind(false);
     if kind.is_green() {
-        green::renew(py, kind).map_err(|error| failed("make a hub", &zygote::traceback(py, &error)))?;
+        green::renew(py, kind).map_err(|error| failed("make a hub", zygote::traceback(py, &error)))?;
     }
     // Again: the kernel has forgotten it if the user or group has changed.
-    follow_master(&settings, master).map_err(|error| failed("follow the master", &error.to_string()))?;
+    follow_master(settings.graceful_timeout, seat.master).map_err(|error| failed("follow the master", error))?;
+    if settings.worker_kind(false) == WorkerKind::Tornado {
+        tornado::make_loop(py).map_err(|error| failed("make its loop", zygote::traceback(py, &error)))?;
+    }
     let app = match loaded.app.take() {
         Some(app) => app,
         None => zygote::load_app(py, &settings)?,
@@ -86,8 +112,8 @@ fn boot(py: Python<'_>, mut loaded: Loaded, slot: u32, master: i32) -> Result<Wo
     let app = prepare_application(py, app, &settings)?;
     cells.set_deadline(settings.timeout.map(|timeout| clock::now() + timeout));
     cells.set_ready();
-    tell_ready(&loaded, slot).map_err(|error| failed("tell the master", &error.to_string()))?;
-    Ok(Worker { loaded, app, slot, cells, wake })
+    tell_ready(&loaded.ready, seat.slot).map_err(|error| failed("tell the master", error))?;
+    Ok(Worker { loaded, app, slot: seat.slot, cells, wake })
 }
 
 /// Ends the process though threads are still in the application, which an orderly end of the interpreter would wait for
@@ -105,7 +131,7 @@ fn leave_at_once(py: Python<'_>, code: i32) -> ! {
 
 /// Chooses the kind where the user has not; an ASGI application starts up before its worker is ready.
 fn prepare_application(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> Result<Application, zygote::Failure> {
-    let raised = |error: PyErr| failed("prepare the application", &zygote::traceback(py, &error));
+    let raised = |error: PyErr| failed("prepare the application", zygote::traceback(py, &error));
     let is_async = settings.worker_class.is_none() && asgi::is_async(py, &app).map_err(raised)?;
     match settings.worker_kind(is_async) {
         WorkerKind::Asgi => {
@@ -119,13 +145,14 @@ fn prepare_application(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> R
                 message: format!("The application cannot start up: {}", asgi::explain(py, &error)),
             })
         }
+        WorkerKind::Tornado => Ok(Application::Tornado(app)),
         kind => Ok(Application::Wsgi(app, kind)),
     }
 }
 
 /// Not for longer than a request may take to finish does a worker live without its master.
-fn follow_master(settings: &Settings, master: i32) -> io::Result<()> {
-    parent::outlive_parent_by(settings.graceful_timeout)?;
+pub(crate) fn follow_master(grace: Duration, master: i32) -> io::Result<()> {
+    parent::outlive_parent_by(grace)?;
     match parent::is_orphaned(master) {
         true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone")),
         false => Ok(()),
@@ -133,35 +160,44 @@ fn follow_master(settings: &Settings, master: i32) -> io::Result<()> {
 }
 
 fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {
-    let (wake, signalled) = fd::pipe(true).map_err(|error| failed("make a pipe", &error.to_string()))?;
+    let (wake, signalled) = fd::pipe(true).map_err(|error| failed("make a pipe", error))?;
     signals::install_for_worker(py, signalled)
-        .map_err(|error| failed("install its signals", &zygote::traceback(py, &error)))?;
-    sys::signals::unblock().map_err(|error| failed("unblock its signals", &error.to_string()))?;
+        .map_err(|error| failed("install its signals", zygote::traceback(py, &error)))?;
+    sys::signals::unblock().map_err(|error| failed("unblock its signals", error))?;
     // The interpreter's signal handler writes to it for as long as the process lives, which it must always be able to.
-    std::mem::forget(fd::duplicate(wake.as_raw_fd()).map_err(|error| failed("keep a pipe", &error.to_string()))?);
+    std::mem::forget(fd::duplicate(wake.as_raw_fd()).map_err(|error| failed("keep a pipe", error))?);
     Ok(wake)
+}
+
+/// Until a class of another package installs its own signals.
+pub(crate) fn listen_for_class(py: Python<'_>) -> Result<(), zygote::Failure> {
+    signals::install_until_class(py).map_err(|error| failed("install its signals", zygote::traceback(py, &error)))?;
+    sys::signals::unblock().map_err(|error| failed("unblock its signals", error))
 }
 
 fn drop_privileges(settings: &Settings) -> Result<(), zygote::Failure> {
     process::set_umask(settings.umask);
-    users::become_user(settings.user, settings.group)
-        .map_err(|error| failed("become its user and group", &error.to_string()))
+    users::become_user(settings.user, settings.group).map_err(|error| failed("become its user and group", error))
 }
 
 /// Random numbers of its own, and a dump of all threads' stacks into the error log when it is aborted or crashes.
-fn prepare_interpreter(py: Python<'_>) -> PyResult<()> {
-    py.import("random")?.call_method0("seed")?;
-    let options = pyo3::types::PyDict::new(py);
-    options.set_item("file", log::error::fd())?;
-    options.set_item("all_threads", true)?;
-    py.import("faulthandler")?.call_method("enable", (), Some(&options)).map(drop)
+pub(crate) fn prepare_interpreter(py: Python<'_>) -> Result<(), zygote::Failure> {
+    let prepare = || -> PyResult<()> {
+        py.import("random")?.call_method0("seed")?;
+        let options = pyo3::types::PyDict::new(py);
+        options.set_item("file", log::error::fd())?;
+        options.set_item("all_threads", true)?;
+        py.import("faulthandler")?.call_method("enable", (), Some(&options)).map(drop)
+    };
+    prepare().map_err(|error| failed("prepare the interpreter", zygote::traceback(py, &error)))
 }
 
-fn tell_ready(loaded: &Loaded, slot: u32) -> io::Result<()> {
+/// The worker of the slot serves.
+pub(crate) fn tell_ready(ready: &OwnedFd, slot: u32) -> io::Result<()> {
     let pid = u32::try_from(process::pid()).unwrap_or_default();
-    fd::write(&loaded.ready, &encode_ready(slot, pid)).map(drop)
+    fd::write(ready, &encode_ready(slot, pid)).map(drop)
 }
 
-fn failed(step: &str, why: &str) -> zygote::Failure {
+pub(crate) fn failed(step: &str, why: impl std::fmt::Display) -> zygote::Failure {
     zygote::Failure { exit_code: BOOT_FAILED, message: format!("Worker could not {step}: {why}") }
 }

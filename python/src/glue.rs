@@ -18,6 +18,12 @@ pub(crate) const ASGI: Glue = Glue { name: "_asgi", source: include_str!("../gun
 /// Runs a WSGI application in greenlets.
 pub(crate) const GREEN: Glue = Glue { name: "_green", source: include_str!("../gunicorn_rs/_green.py") };
 
+/// Runs a class that was written for gunicorn.
+pub(crate) const FOREIGN: Glue = Glue { name: "_foreign", source: include_str!("../gunicorn_rs/_foreign.py") };
+
+/// Serves by tornado.
+pub(crate) const TORNADO: Glue = Glue { name: "_tornado", source: include_str!("../gunicorn_rs/_tornado.py") };
+
 /// Imports and freezes what workers share.
 pub(crate) const SHARED: Glue = Glue { name: "_shared", source: include_str!("../gunicorn_rs/_shared.py") };
 

@@ -6,12 +6,15 @@
 mod asgi;
 mod boot;
 mod ffi;
+mod foreign;
 mod glue;
 mod green;
 mod guest;
 mod logging;
+mod member;
 mod serve;
 mod signals;
+mod tornado;
 mod wsgi;
 mod zygote;
 

@@ -1,6 +1,7 @@
 //! What a worker does once it has booted: the reactor, the application and the kind are put together and run.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::boot::{Application, Worker};
 use crate::green;
 use crate::signals::CONTROL;
 use crate::wsgi::{WsgiApp, WsgiConfig};
-use crate::zygote;
+use crate::{tornado, zygote};
 use gunicorn::http::{Acceptance, Forwarding, Leniency, Limits};
 use gunicorn::log;
 use gunicorn::log::access::ExchangeLog;
@@ -31,6 +32,10 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> Ended {
     let kind = match &worker.app {
         Application::Wsgi(_, kind) => *kind,
         Application::Asgi(_) => WorkerKind::Asgi,
+        Application::Tornado(app) => {
+            let app = app.clone_ref(py);
+            return Ended { code: tornado::serve(py, worker, &app), stuck: 0 };
+        }
     };
     match prepare(worker, kind) {
         Ok((app, prepared)) => prepared.serve(py, app),
@@ -55,20 +60,31 @@ fn prepare(worker: Worker, kind: WorkerKind) -> io::Result<(Application, Prepare
     let addresses = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<Address>>>()?;
     let mut reactor = Reactor::new(listeners, reactor_config(&settings, kind, cells)?)?;
     reactor.share_listeners(loaded.baton)?;
-    let context = WorkerContext {
+    let context = context(&settings, worker_timeout(&settings, kind), cells, loaded.ready, slot);
+    let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX);
+    let team = Team { threads, request_timeout: settings.request_timeout, slot, signals: wake, parent: loaded.alive };
+    Ok((app, Prepared { reactor, listeners: addresses, context, team, settings }))
+}
+
+/// What every kind is told of its worker; `ready` is the pipe on which the worker speaks to the master.
+pub(crate) fn context(
+    settings: &Settings,
+    timeout: Option<Duration>,
+    cells: &'static SlotCells,
+    ready: OwnedFd,
+    slot: u32,
+) -> WorkerContext<'static> {
+    WorkerContext {
         control: &CONTROL,
         slot: cells,
-        timeout: worker_timeout(&settings, kind),
+        timeout,
         graceful_timeout: settings.graceful_timeout,
         max_requests: settings.max_requests,
         max_requests_jitter: settings.max_requests_jitter,
         // As long as the process lives.
-        resignation: Some(Box::leak(Box::new(Resignation::new(loaded.ready, slot)))),
+        resignation: Some(Box::leak(Box::new(Resignation::new(ready, slot)))),
         access_log: ExchangeLog::opened().map(|log| Box::new(log) as Box<dyn AccessLog>),
-    };
-    let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX);
-    let team = Team { threads, request_timeout: settings.request_timeout, slot, signals: wake, parent: loaded.alive };
-    Ok((app, Prepared { reactor, listeners: addresses, context, team, settings }))
+    }
 }
 
 impl Prepared {
@@ -78,6 +94,7 @@ impl Prepared {
             Application::Wsgi(app, kind) if kind.is_green() => self.serve_in_greenlets(py, app, kind),
             Application::Wsgi(app, _) => self.serve_in_turn(py, app),
             Application::Asgi(app) => self.serve_on_loop(py, app),
+            Application::Tornado(_) => Err("the tornado kind has no reactor".to_owned()),
         };
         Ended { code: served.unwrap_or_else(|why| broken(&why)), stuck: 0 }
     }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
+use gunicorn::log;
 use gunicorn::sys::fd;
 use gunicorn::sys::signals::{self, GROUP, INT, QUIT, TERM, USR1};
 use gunicorn::worker::control::{Control, Stop};
@@ -56,6 +57,11 @@ fn reopen_logs(_signal: i32, _frame: &Bound<'_, PyAny>) {
     wake();
 }
 
+#[pyfunction]
+fn reopen_logs_now(_signal: i32, _frame: &Bound<'_, PyAny>) {
+    log::reopen();
+}
+
 /// Makes this process deaf to what the master acts on. A handler that does nothing, unlike `SIG_IGN`, is
 /// not inherited by programs that the config or the application runs. The zygote was started with these signals
 /// blocked, so that none comes before this.
@@ -81,6 +87,15 @@ pub(crate) fn install_for_worker(py: Python<'_>, wake: OwnedFd) -> PyResult<()> 
     let options = pyo3::types::PyDict::new(py);
     options.set_item("warn_on_full_buffer", false)?;
     module.call_method("set_wakeup_fd", (WAKE.get_or_init(|| wake).as_raw_fd(),), Some(&options)).map(drop)
+}
+
+/// The signals of a worker that has no client yet and whose class will install its own: until then it has nothing to
+/// finish, and each order to end is one to end at once.
+pub(crate) fn install_until_class(py: Python<'_>) -> PyResult<()> {
+    let module = py.import("signal")?;
+    let quickly = wrap_pyfunction!(stop_quickly, py)?;
+    [TERM, INT, QUIT].iter().try_for_each(|number| install(&module, *number, quickly.as_any()))?;
+    install(&module, USR1, wrap_pyfunction!(reopen_logs_now, py)?.as_any())
 }
 
 fn install(module: &Bound<'_, PyModule>, number: i32, handler: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -38,7 +38,9 @@ pub enum SetupError {
 pub fn open(settings: &Settings) -> Result<(), SetupError> {
     error::init(&settings.errorlog, settings.loglevel)?;
     if let Some(target) = &settings.accesslog {
-        access::init(target, access::Format::parse(&settings.access_log_format)?)?;
+        // A class of another package writes its lines itself, and aiohttp's have a format of their own.
+        let format = settings.foreign_class().map_or(settings.access_log_format.as_str(), |_| "");
+        access::init(target, access::Format::parse(format)?)?;
     }
     for given in [error::chown_to(settings.user, settings.group), access::chown_to(settings.user, settings.group)] {
         if let Err(error) = given {

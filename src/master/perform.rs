@@ -85,7 +85,7 @@ impl Master {
         log::info!("Listening at: {} ({})", listening.join(","), process::pid());
         // gunicorn's line. The master does not know the application: where that chooses another kind, the worker says
         // so.
-        log::info!("Using worker: {}", settings.worker_kind(false).name());
+        log::info!("Using worker: {}", settings.foreign_class().unwrap_or(settings.worker_kind(false).name()));
     }
 
     /// A server that runs keeps its log and pid file when the new ones cannot be had.

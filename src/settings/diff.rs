@@ -1,6 +1,9 @@
 //! What a new reading of the configuration changes.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde_json::Value;
 
 use super::{Reload, Settings, table};
 
@@ -31,9 +34,26 @@ pub fn diff(from: &Settings, to: &Settings) -> Vec<Change> {
         .collect()
 }
 
+/// The values that are not the defaults, by name, as a Python config may give them.
+pub fn changed(settings: &Settings) -> BTreeMap<&'static str, Value> {
+    let defaults = Settings::default();
+    let differs = |row: &&super::Setting| row.field.value(&defaults) != row.field.value(settings);
+    table::all().filter(differs).map(|row| (row.name, row.field.value(settings))).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_is_not_the_default_is_told_as_a_config_may_give_it() {
+        let settings = Settings { workers: 4, preload_app: true, bind: Vec::new(), ..Settings::default() };
+        let expected = [("bind", json!([])), ("preload_app", json!(true)), ("workers", json!(4))];
+        assert_eq!(changed(&settings), BTreeMap::from(expected));
+        assert_eq!(changed(&Settings::default()), BTreeMap::new());
+    }
 
     #[test]
     fn what_differs_is_listed_with_what_it_takes() {

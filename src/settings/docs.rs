@@ -17,7 +17,9 @@ A setting is given, from the weakest to the strongest, by its default, by an env
 const MISSING: &str = "
 ## Not supported yet
 
-These settings of gunicorn are refused on the command line, and ignored with a warning in a config file:
+These settings of gunicorn are refused on the command line, and ignored with a warning in a config file. A worker class
+of another package (`worker_class`) finds them in its `cfg`, and those that it acts on itself have their effect there,
+the hooks that run in a worker among them:
 ";
 
 /// The longest line of a list, in bytes.

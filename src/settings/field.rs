@@ -151,7 +151,12 @@ impl Field {
 
     /// The value in `settings`, written as gunicorn's `--print-config` writes it.
     pub fn show(&self, settings: &Settings) -> String {
-        let value = match self {
+        given::show(&self.value(settings))
+    }
+
+    /// The value in `settings`, in a form in which a Python config may give it.
+    pub fn value(&self, settings: &Settings) -> Value {
+        match self {
             Self::Switch { get, .. } => Value::from(get(settings)),
             Self::Number { get, .. } => Value::from(get(settings)),
             Self::Mode { get, .. } => Value::from(get(settings)),
@@ -160,8 +165,7 @@ impl Field {
             Self::List { get, .. } => Value::from(get(settings)),
             Self::Map { get, .. } => get(settings).into_iter().collect(),
             Self::Account { get, .. } => Value::from(get(settings)),
-        };
-        given::show(&value)
+        }
     }
 }
 

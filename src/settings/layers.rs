@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::field::Refusal;
 use super::given::Given;
 use super::setting::Setting;
+use super::table::missing;
 use super::{ConfigSource, Invocation, Resolve, Resolved, SettingError, Settings, Source, Warning};
 use super::{config_python, config_toml, paths};
 
@@ -97,7 +98,12 @@ impl<'a> Layers<'a> {
         }
         settings.config = self.config.map(PathBuf::from);
         paths::anchor(&mut settings);
-        Ok(Resolved::new(settings, origins, self.warnings))
+        let mut warnings = self.warnings;
+        if settings.foreign_class().is_some() {
+            let is_read = |name| missing::is_read_by_classes(name);
+            warnings.retain(|warning| !matches!(warning, Warning::Unsupported { name, .. } if is_read(name)));
+        }
+        Ok(Resolved::new(settings, origins, warnings))
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {

@@ -80,7 +80,7 @@ mod worker_kind;
 pub use arguments::Request;
 pub use bounds::Bounds;
 pub use cli::PROGRAM;
-pub use diff::{Change, diff};
+pub use diff::{Change, changed, diff};
 pub use docs::markdown;
 pub use error::{CMD_ARGS, SettingError, Source, Warning};
 pub use field::{Field, Refusal};

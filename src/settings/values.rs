@@ -89,6 +89,8 @@ pub struct Settings {
     pub workers: u32,
     /// Worker kind, as `-k` names it; `None` when the user did not say: the application then has a say in it.
     pub worker_class: Option<String>,
+    /// Have a class of another package run where a kind of ours would serve in its place.
+    pub foreign_worker: bool,
     /// Threads of one worker, each with a request.
     pub threads: u32,
     /// Hand long request bodies to the application while they arrive (kinds with threads).
@@ -254,6 +256,7 @@ impl Settings {
             backlog: 0,
             workers: 0,
             worker_class: None,
+            foreign_worker: false,
             threads: 0,
             stream_request_body: false,
             request_timeout: None,

@@ -16,10 +16,14 @@ pub enum WorkerKind {
     Gevent,
     /// All at a time, each a greenlet of eventlet.
     Eventlet,
+    /// All at a time, by tornado's own server on its own loop.
+    Tornado,
+    /// As a class that was written for gunicorn does it.
+    Foreign,
 }
 
 impl WorkerKind {
-    /// The kind's name, as `-k` takes it.
+    /// The kind's name, as `-k` takes it; that of a foreign class is its own.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sync => "sync",
@@ -27,6 +31,8 @@ impl WorkerKind {
             Self::Asgi => "asgi",
             Self::Gevent => "gevent",
             Self::Eventlet => "eventlet",
+            Self::Tornado => "tornado",
+            Self::Foreign => "foreign",
         }
     }
 
@@ -45,7 +51,9 @@ impl Settings {
             Some("asgi") => WorkerKind::Asgi,
             Some("gevent") => WorkerKind::Gevent,
             Some("eventlet") => WorkerKind::Eventlet,
+            Some("tornado") => WorkerKind::Tornado,
             None if is_async => WorkerKind::Asgi,
+            Some(_) if self.foreign_class().is_some() => WorkerKind::Foreign,
             Some(_) if self.stands_in_for().is_some() => WorkerKind::Asgi,
             _ if self.threads > 1 => WorkerKind::Gthread,
             _ => WorkerKind::Sync,
@@ -54,39 +62,43 @@ impl Settings {
 
     /// The class of another package that was asked for, where the asgi kind serves in its place.
     pub fn stands_in_for(&self) -> Option<&str> {
-        self.worker_class.as_deref().filter(|class| ASGI_CLASSES.contains(class))
+        self.worker_class.as_deref().filter(|class| ASGI_CLASSES.contains(class) && !self.foreign_worker)
+    }
+
+    /// The class of another package that was asked for and runs itself, as it was named.
+    pub fn foreign_class(&self) -> Option<&str> {
+        self.worker_class.as_deref().filter(|class| names_class(class) && self.stands_in_for().is_none())
     }
 }
 
 /// The kinds that are served, by gunicorn's names; `eventlet` was one up to gunicorn 25.
-const SERVED: [&str; 5] = ["sync", "gthread", "asgi", "gevent", "eventlet"];
+const SERVED: [&str; 6] = ["sync", "gthread", "asgi", "gevent", "eventlet", "tornado"];
 
 /// What is shown when the user asked for none.
 pub(super) const DEFAULT: &str = WorkerKind::Sync.name();
 
 /// What is allowed, as it stands after "must be".
-pub(super) const ALLOWED: &str = "a worker kind that is served: sync, gthread, asgi, gevent, eventlet";
+pub(super) const ALLOWED: &str =
+    "a class with its module, or a worker kind that is served: sync, gthread, asgi, gevent, eventlet, tornado";
 
-/// Other names that gunicorn has for a kind that is served.
-const ALIASES: [(&str, &str); 15] = [
-    ("gunicorn.workers.sync.SyncWorker", "sync"),
+/// Other names that gunicorn has for a kind that is served. Its class for eventlet is gone; those that there are run
+/// themselves.
+const ALIASES: [(&str, &str); 11] = [
     ("egg:gunicorn#sync", "sync"),
-    ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
     ("egg:gunicorn#gthread", "gthread"),
-    ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
     ("egg:gunicorn#asgi", "asgi"),
     ("gevent_wsgi", "gevent"),
     ("gevent_pywsgi", "gevent"),
-    ("gunicorn.workers.ggevent.GeventWorker", "gevent"),
-    ("gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent"),
     ("egg:gunicorn#gevent", "gevent"),
     ("egg:gunicorn#gevent_wsgi", "gevent"),
     ("egg:gunicorn#gevent_pywsgi", "gevent"),
     ("gunicorn.workers.geventlet.EventletWorker", "eventlet"),
     ("egg:gunicorn#eventlet", "eventlet"),
+    ("egg:gunicorn#tornado", "tornado"),
 ];
 
-/// Classes of other packages that serve what the asgi kind serves. Their names are kept, to tell that they do not run.
+/// Classes of other packages that serve what the asgi kind serves. Their names are kept, to tell that they do not run
+/// (`foreign_worker` has them run).
 const ASGI_CLASSES: [&str; 4] = [
     "uvicorn.workers.UvicornWorker",
     "uvicorn.workers.UvicornH11Worker",
@@ -94,28 +106,25 @@ const ASGI_CLASSES: [&str; 4] = [
     "uvicorn_worker.UvicornH11Worker",
 ];
 
-/// Names of gunicorn's kinds that are not served yet.
-const PLANNED: [&str; 1] = ["tornado"];
+/// How a class object of a Python config is told by the process that executed it.
+const CLASS_OBJECT: &str = "<class '";
 
-/// The name of the kind, in its usual form.
-pub(super) fn parse(name: &str) -> Result<&'static str, Refusal> {
-    if let Some(kind) = SERVED.iter().chain(&ASGI_CLASSES).find(|kind| **kind == name) {
-        return Ok(kind);
+/// The name of the kind, in its usual form; that of a class as it is.
+pub(super) fn parse(name: &str) -> Result<&str, Refusal> {
+    if SERVED.contains(&name) {
+        return Ok(name);
     }
     if let Some((_, kind)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
         return Ok(kind);
     }
-    Err(explain(name))
+    if names_class(name) { Ok(name) } else { Err(Refusal::PLAIN) }
 }
 
-fn explain(name: &str) -> Refusal {
-    if PLANNED.contains(&name) {
-        return Refusal::hint("gunicorn has this kind, but it is not supported yet");
-    }
-    if name.contains('.') || name.contains(':') {
-        return Refusal::hint("worker classes of other packages are not supported yet");
-    }
-    Refusal::PLAIN
+/// Whether it names a class: `package.module.Class`, `package.module:Class`, an entry point (`egg:package#name`), or a
+/// class object. Only the interpreter knows whether there is one.
+fn names_class(name: &str) -> bool {
+    let is_path = || name.contains(['.', ':']) && !name.split(['.', ':']).any(str::is_empty);
+    name.starts_with(CLASS_OBJECT) || name.starts_with("egg:") || is_path()
 }
 
 #[cfg(test)]
@@ -130,16 +139,42 @@ mod tests {
     #[test]
     fn names_of_one_kind_are_one() {
         assert_eq!(parse("sync"), Ok("sync"));
-        assert_eq!(parse("gunicorn.workers.sync.SyncWorker"), Ok("sync"));
-        assert_eq!(parse("gunicorn.workers.gthread.ThreadWorker"), Ok("gthread"));
-        assert_eq!(parse("gunicorn.workers.gasgi.ASGIWorker"), Ok("asgi"));
         assert_eq!(parse("egg:gunicorn#asgi"), Ok("asgi"));
         assert_eq!(parse("gevent_pywsgi"), Ok("gevent"));
         assert_eq!(parse("egg:gunicorn#gevent"), Ok("gevent"));
         assert_eq!(parse("gunicorn.workers.geventlet.EventletWorker"), Ok("eventlet"));
-        assert_eq!(parse("tornado"), Err(Refusal::hint("gunicorn has this kind, but it is not supported yet")));
-        assert_eq!(parse("a.B"), Err(Refusal::hint("worker classes of other packages are not supported yet")));
-        assert_eq!(parse("snyc"), Err(Refusal::PLAIN));
+        assert_eq!(parse("egg:gunicorn#tornado"), Ok("tornado"));
+        for name in ["snyc", ".Worker", "a..Worker", "a.", ":", ""] {
+            assert_eq!(parse(name), Err(Refusal::PLAIN), "{name}");
+        }
+    }
+
+    #[test]
+    fn classes_run_themselves() {
+        for class in [
+            "gunicorn.workers.sync.SyncWorker",
+            "gunicorn.workers.ggevent.GeventWorker",
+            "a.B",
+            "a:B",
+            "egg:a#b",
+            "<class '__config__.B'>",
+        ] {
+            assert_eq!(parse(class), Ok(class));
+            let settings = settings(Some(class), 2);
+            assert_eq!((settings.worker_kind(true), settings.foreign_class()), (WorkerKind::Foreign, Some(class)));
+        }
+    }
+
+    #[test]
+    fn a_class_that_asgi_stands_in_for_runs_itself_when_the_user_insists() {
+        for class in ASGI_CLASSES {
+            let settings = Settings { foreign_worker: true, ..settings(Some(class), 1) };
+            assert_eq!((settings.worker_kind(false), settings.stands_in_for()), (WorkerKind::Foreign, None));
+        }
+        for kind in SERVED {
+            let settings = Settings { foreign_worker: true, ..settings(Some(kind), 1) };
+            assert_eq!((settings.worker_kind(false).name(), settings.foreign_class()), (kind, None));
+        }
     }
 
     fn settings(worker_class: Option<&str>, threads: u32) -> Settings {
@@ -178,6 +213,7 @@ mod tests {
             assert_eq!(parse(class), Ok(class));
             let settings = settings(Some(class), 2);
             assert_eq!((settings.worker_kind(false), settings.stands_in_for()), (WorkerKind::Asgi, Some(class)));
+            assert_eq!(settings.foreign_class(), None);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -23,6 +23,9 @@ static COUNTDOWN: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
 
 /// Process in which [`COUNTDOWN`] was made: a fork does not inherit timers, but it does this memory.
 static COUNTDOWN_OF: AtomicU64 = AtomicU64::new(0);
+
+/// Whether this process gets TERM as well when its parent has died.
+static TERMINATES: AtomicBool = AtomicBool::new(false);
 
 /// Has the kernel send `signal` to this process when its parent dies (prctl(2), `PR_SET_PDEATHSIG`).
 ///
@@ -63,6 +66,12 @@ pub fn outlive_parent_by(grace: Duration) -> io::Result<()> {
     Ok(())
 }
 
+/// Has this process get TERM, too, as soon as its parent dies ([`outlive_parent_by`]): it looks at nothing else that
+/// would tell it.
+pub fn terminate_with_parent() {
+    TERMINATES.store(true, Ordering::Relaxed);
+}
+
 /// Makes the timer that sends KILL to this process. Unlike alarm(2), which sends a signal that the application may
 /// handle and has one alarm for everybody, nothing that the application does can take it back.
 fn prepare_countdown() -> io::Result<()> {
@@ -84,7 +93,8 @@ fn prepare_countdown() -> io::Result<()> {
     Ok(())
 }
 
-/// Signal handler: only atomics and timer_settime(2), which is async-signal-safe (signal-safety(7)).
+/// Signal handler: only atomics, timer_settime(2), getpid(2) and kill(2), which are async-signal-safe
+/// (signal-safety(7)).
 extern "C" fn start_countdown(_signal: libc::c_int) {
     let millis = GRACE.load(Ordering::Relaxed);
     // SAFETY: all zeros is a valid value of this plain structure.
@@ -95,4 +105,8 @@ extern "C" fn start_countdown(_signal: libc::c_int) {
     // SAFETY: the timer was made before this handler was installed and is never deleted; `when` is only read. The
     // kernel refuses a number that is no timer of this process.
     unsafe { libc::timer_settime(COUNTDOWN.load(Ordering::Relaxed), 0, &raw const when, ptr::null_mut()) };
+    if TERMINATES.load(Ordering::Relaxed) {
+        // SAFETY: both are async-signal-safe, and have no precondition.
+        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+    }
 }

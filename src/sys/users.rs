@@ -28,14 +28,30 @@ pub fn effective() -> (u32, u32) {
 /// # Errors
 /// initgroups(3), setgroups(2), setgid(2), setuid(2)
 pub fn become_user(user: Option<u32>, group: Option<u32>) -> io::Result<()> {
-    let user = user.map(Uid::from_raw).filter(|user| *user != geteuid());
-    let changed_group = group.map(Gid::from_raw).filter(|group| *group != getegid());
-    if geteuid().is_root() && (user.is_some() || changed_group.is_some()) {
-        set_supplementary_groups(user, changed_group.unwrap_or_else(getegid))?;
-    }
-    changed_group.map_or(Ok(()), setgid)?;
-    user.map_or(Ok(()), setuid)?;
+    give_up_groups(user, group)?;
+    changed_group(group).map_or(Ok(()), setgid)?;
+    changed_user(user).map_or(Ok(()), setuid)?;
     Ok(())
+}
+
+/// The first step of [`become_user`], where somebody else does the others.
+///
+/// # Errors
+/// initgroups(3), setgroups(2)
+pub fn give_up_groups(user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let (user, group) = (changed_user(user), changed_group(group));
+    if geteuid().is_root() && (user.is_some() || group.is_some()) {
+        set_supplementary_groups(user, group.unwrap_or_else(getegid))?;
+    }
+    Ok(())
+}
+
+fn changed_user(user: Option<u32>) -> Option<Uid> {
+    user.map(Uid::from_raw).filter(|user| *user != geteuid())
+}
+
+fn changed_group(group: Option<u32>) -> Option<Gid> {
+    group.map(Gid::from_raw).filter(|group| *group != getegid())
 }
 
 fn set_supplementary_groups(user: Option<Uid>, group: Gid) -> io::Result<()> {

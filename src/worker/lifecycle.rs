@@ -38,6 +38,31 @@ pub enum Course {
     Exit(i32),
 }
 
+/// Those whom a worker serves, as far as its lifecycle has to do with them.
+pub trait Clients {
+    /// Takes no new connection any more.
+    fn stop_accepting(&mut self);
+    /// Closes connections: those that are idle when they have been so for `patience` from now on, the others after
+    /// their responses.
+    fn close_connections(&mut self, patience: Duration);
+    /// Nobody is left.
+    fn is_empty(&self) -> bool;
+}
+
+impl Clients for Reactor {
+    fn stop_accepting(&mut self) {
+        Self::stop_accepting(self);
+    }
+
+    fn close_connections(&mut self, patience: Duration) {
+        Self::close_connections(self, patience);
+    }
+
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+}
+
 /// The life of one worker from its first request on.
 #[derive(Debug)]
 pub struct Lifecycle<'a> {
@@ -97,25 +122,25 @@ impl<'a> Lifecycle<'a> {
     }
 
     /// Follows what the worker has been told. To be asked before each wait and between requests.
-    pub fn course(&mut self, reactor: &mut Reactor) -> Course {
+    pub fn course(&mut self, clients: &mut impl Clients) -> Course {
         match self.control.stopping() {
             Stop::No => return Course::Go,
             Stop::Quick => return Course::Exit(0),
             Stop::Graceful => {}
         }
-        let end = self.end.unwrap_or_else(|| self.begin_to_stop(reactor));
+        let end = self.end.unwrap_or_else(|| self.begin_to_stop(clients));
         if self.is_patient && self.control.is_insisted() {
             self.is_patient = false;
-            reactor.close_connections(self.patience());
+            clients.close_connections(self.patience());
         }
-        if reactor.is_empty() || clock::now() >= end { Course::Exit(0) } else { Course::Go }
+        if clients.is_empty() || clock::now() >= end { Course::Exit(0) } else { Course::Go }
     }
 
-    fn begin_to_stop(&mut self, reactor: &mut Reactor) -> Time {
+    fn begin_to_stop(&mut self, clients: &mut impl Clients) -> Time {
         let end = clock::now() + self.graceful_timeout;
         self.end = Some(end);
-        reactor.stop_accepting();
-        reactor.close_connections(self.patience());
+        clients.stop_accepting();
+        clients.close_connections(self.patience());
         end
     }
 

@@ -67,13 +67,20 @@ def test_addresses_in_one_value(serve):
 
 @pytest.mark.parametrize("difference, args", [
     ("workers-bound", ("--workers", 2049)), ("loglevel-checked", ("--log-level", "loud")),
-    ("worker-kinds", ("--worker-class", "tornado")), ("worker-kinds", ("--worker-class", "other.package.Worker")),
 ])
 def test_values_that_only_we_refuse(serve, difference, args):
     server = serve("--check-config", *args)
     assert server.run() == documented(server.kind, difference, gunicorn=0, ours=1)
     if server.ours:
         assert f"'{args[1]}' (command line) must be " in server.log()
+
+
+@pytest.mark.parametrize("name", ["other.package.Worker", "foreign_workers.Stranger"])
+def test_worker_class_that_there_is_not(serve, name):
+    server = serve("--check-config", "--worker-class", name)
+    assert server.run() == documented(server.kind, "worker-class-checked", gunicorn=0, ours=1)
+    if server.ours:
+        assert f"Error: worker_class {name}" in server.log()
 
 
 @pytest.mark.parametrize("difference, config", [

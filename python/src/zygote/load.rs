@@ -7,12 +7,11 @@ use pyo3::prelude::*;
 
 use super::Failure;
 use crate::glue::{APPS, SHARED};
-use crate::green;
-use crate::logging;
 use crate::wsgi::SERVER_SOFTWARE;
+use crate::{foreign, green, logging, tornado};
 use gunicorn::log;
 use gunicorn::master::protocol::{self, Load};
-use gunicorn::settings::{Bind, Settings};
+use gunicorn::settings::{Bind, Settings, WorkerKind};
 use gunicorn::sys::eventfd;
 use gunicorn::sys::shm::Scoreboard;
 use gunicorn::sys::{fd, title};
@@ -30,6 +29,8 @@ pub(crate) struct Loaded {
     pub(crate) baton: OwnedFd,
     /// The application, when it was preloaded.
     pub(crate) app: Option<Py<PyAny>>,
+    /// The class of another package that is the workers', and what they share of it.
+    pub(crate) foreign: Option<Py<PyAny>>,
 }
 
 impl Loaded {
@@ -47,10 +48,7 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
     open_logs(py, &order.settings)?;
     title::set(&format!("gunicorn: zygote [{}]", protocol::title(&order.settings)));
     prepare(py, &order).map_err(|error| failure(&super::traceback(py, &error)))?;
-    let kind = order.settings.worker_kind(false);
-    if kind.is_green() {
-        green::prepare(py, kind)?;
-    }
+    let foreign = load_kind(py, &order.settings)?;
     let app = if order.preload { Some(load_app(py, &order.settings)?) } else { None };
     SHARED
         .module(py)
@@ -59,7 +57,17 @@ pub(super) fn load(py: Python<'_>, order: Load, files: Vec<OwnedFd>) -> Result<L
     let listeners: Vec<OwnedFd> = files.collect();
     close_inherited(&order.settings, &listeners);
     let baton = eventfd::create().map_err(|error| failure(&format!("no eventfd: {error}")))?;
-    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, baton, app })
+    Ok(Loaded { settings: order.settings, scoreboard, ready, alive, listeners, baton, app, foreign })
+}
+
+/// What a kind needs of the user's packages; before the application, which some of them prepare the interpreter for.
+fn load_kind(py: Python<'_>, settings: &Settings) -> Result<Option<Py<PyAny>>, Failure> {
+    match settings.worker_kind(false) {
+        WorkerKind::Foreign => foreign::load(py, settings).map(Some),
+        WorkerKind::Tornado => tornado::load(py).map(|()| None),
+        kind if kind.is_green() => green::prepare(py, kind).map(|()| None),
+        _ => Ok(None),
+    }
 }
 
 /// Closes what the master has inherited, and this process from it, to listen on (`fd://N`): a worker must be able to
@@ -81,8 +89,11 @@ fn open_logs(py: Python<'_>, settings: &Settings) -> Result<(), Failure> {
     logging::install(py, settings.loglevel).map_err(|error| failure(&super::traceback(py, &error)))
 }
 
-pub(super) fn reopen_logs() {
+pub(super) fn reopen_logs(py: Python<'_>, loaded: Option<&Loaded>) {
     log::reopen();
+    if let Some(foreign) = loaded.and_then(|loaded| loaded.foreign.as_ref()) {
+        foreign::reopen_logs(py, foreign);
+    }
 }
 
 fn prepare(py: Python<'_>, order: &Load) -> PyResult<()> {

@@ -12,8 +12,9 @@ use std::path::Path;
 
 use pyo3::prelude::*;
 
+use crate::boot::{self, Seat};
 use crate::glue::CONFIG;
-use crate::{boot, ffi, signals};
+use crate::{ffi, signals};
 use gunicorn::log;
 use gunicorn::master::protocol::{Answer, Order, PythonConfig, VERSION};
 use gunicorn::sys::fork::{self, Forked};
@@ -44,6 +45,8 @@ struct Zygote {
     /// Its pid: not that of this process's parent where `python3` is a script that starts the interpreter (pyenv's is).
     master: i32,
     loaded: Option<Loaded>,
+    /// How many workers it has been told to fork.
+    forks: u32,
 }
 
 /// Serves the master until the link ends; gives the exit code of this process, which may have become a worker.
@@ -61,7 +64,7 @@ impl Zygote {
     fn start(py: Python<'_>, link: i32, master: i32) -> io::Result<Self> {
         parent::signal_on_parent_death(KILL)?;
         signals::disregard(py).map_err(|error| io::Error::other(error.to_string()))?;
-        let zygote = Self { link: Link::inherited(link)?, master, loaded: None };
+        let zygote = Self { link: Link::inherited(link)?, master, loaded: None, forks: 0 };
         let origin = module_file(py).unwrap_or_else(|| "the package gunicorn_rs".to_owned());
         zygote.answer(&Answer::Hello { version: VERSION.to_owned(), origin })?;
         Ok(zygote)
@@ -95,7 +98,7 @@ impl Zygote {
             }
             Order::Fork { slot } => return self.fork(py, slot),
             Order::CloseListeners => self.loaded.iter_mut().for_each(Loaded::close_listeners),
-            Order::ReopenLogs => load::reopen_logs(),
+            Order::ReopenLogs => load::reopen_logs(py, self.loaded.as_ref()),
         }
         Ok(Next::Listen)
     }
@@ -122,7 +125,8 @@ impl Zygote {
     }
 
     /// Forks through the interpreter's own calls, so that the application's at-fork handlers run.
-    fn fork(&self, py: Python<'_>, slot: u32) -> Result<Next, Failure> {
+    fn fork(&mut self, py: Python<'_>, slot: u32) -> Result<Next, Failure> {
+        self.forks += 1;
         ffi::before_fork(py);
         let forked = fork::fork_orphan();
         match forked {
@@ -145,10 +149,10 @@ impl Zygote {
 
     /// The rest of this process's life, as a worker.
     fn work(self, py: Python<'_>, slot: u32, go: OwnedFd) -> i32 {
-        let Self { link, master, loaded } = self;
+        let Self { link, master, loaded, forks } = self;
         drop(link);
         match loaded {
-            Some(loaded) if fork::await_release(go) => boot::run(py, loaded, slot, master),
+            Some(loaded) if fork::await_release(go) => boot::run(py, loaded, Seat { slot, master, age: forks }),
             _ => 0,
         }
     }

@@ -26,9 +26,58 @@ pub(in crate::settings) fn names() -> impl Iterator<Item = &'static str> {
     MISSING.iter().map(|missing| missing.name)
 }
 
+/// Whether a class that was written for gunicorn acts on it itself, in its worker: then it is supported there. Among
+/// them are the hooks that such a class calls, or we in its place.
+pub(in crate::settings) fn is_read_by_classes(name: &str) -> bool {
+    READ_BY_CLASSES.contains(&name)
+}
+
 const fn missing(name: &'static str, flags: &'static [&'static str]) -> Missing {
     Missing { name, flags }
 }
+
+const READ_BY_CLASSES: [&str; 40] = [
+    "reload",
+    "reload_engine",
+    "reload_extra_files",
+    "worker_tmp_dir",
+    "initgroups",
+    "disable_redirect_access_to_syslog",
+    "logger_class",
+    "logconfig",
+    "logconfig_dict",
+    "logconfig_json",
+    "syslog_addr",
+    "syslog",
+    "syslog_prefix",
+    "syslog_facility",
+    "statsd_host",
+    "dogstatsd_tags",
+    "statsd_prefix",
+    "post_fork",
+    "post_worker_init",
+    "worker_int",
+    "worker_abort",
+    "pre_request",
+    "post_request",
+    "worker_exit",
+    "ssl_context",
+    "protocol",
+    "uwsgi_allow_ips",
+    "keyfile",
+    "certfile",
+    "ssl_version",
+    "cert_reqs",
+    "ca_certs",
+    "suppress_ragged_eofs",
+    "do_handshake_on_connect",
+    "ciphers",
+    "http_protocols",
+    "http2_cleartext",
+    "http2_max_concurrent_streams",
+    "http2_initial_window_size",
+    "http_parser",
+];
 
 /// As of gunicorn 27.
 const MISSING: &[Missing] = &[
@@ -110,6 +159,11 @@ mod tests {
     #[test]
     fn no_setting_is_both_there_and_missing() {
         assert_eq!(names().filter(|name| table::find(name).is_some()).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn what_classes_read_is_missing_elsewhere() {
+        assert_eq!(READ_BY_CLASSES.into_iter().filter(|name| find(name).is_none()).collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]

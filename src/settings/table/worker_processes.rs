@@ -51,10 +51,31 @@ Two to four for each core is a good start. The signals TTIN and TTOU change it w
 `sync` handles one request at a time, `gthread` as many as it has `threads`. `asgi` is for applications that are async
 callables, and handles all of its connections at a time, WebSockets among them. `gevent` and `eventlet` handle all of
 theirs at a time, too, each request in a greenlet of that library, which is to be installed beside the application; the
-standard library is monkey-patched before the application is imported.
+standard library is monkey-patched before the application is imported. `tornado` serves an application of tornado, or
+one for WSGI, by tornado's own server.
 
-When it is not set, an async callable gets `asgi`, and any other application `sync`. The classes `UvicornWorker` and
-`UvicornH11Worker` of `uvicorn.workers` and `uvicorn_worker` mean `asgi`, too.",
+A class that was written for gunicorn runs as it is, with the package gunicorn that is installed beside it: it is named
+with its module (`package.module.Class`) or by its entry point (`egg:package#name`), or it is an object of the Python
+config. It must derive from `gunicorn.workers.base.Worker`.
+
+When it is not set, an async callable gets `asgi`, and any other application `sync`. The names of the classes
+`UvicornWorker` and `UvicornH11Worker` of `uvicorn.workers` and `uvicorn_worker` mean `asgi`, too, unless
+`foreign_worker` is set.",
+    },
+    Setting {
+        name: "foreign_worker",
+        section: Section::WorkerProcesses,
+        flags: Flags::long(&["foreign-worker"], ""),
+        field: Field::Switch {
+            get: |settings| settings.foreign_worker,
+            set: |settings, value| settings.foreign_worker = value,
+        },
+        default: Some("false"),
+        variable: None,
+        reload: Reload::RespawnWorkers,
+        doc: "Run the class that `worker_class` names itself.
+
+That is where gunicorn-rs would serve in its place: the classes of uvicorn. It has no effect on any other.",
     },
     Setting {
         name: "threads",

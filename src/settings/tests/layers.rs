@@ -311,8 +311,8 @@ fn sendfile_is_on_unless_it_is_turned_off() {
 fn the_kind_is_known_by_its_names_and_not_set_unless_given() {
     for (given, class) in [
         ("asgi", "asgi"),
-        ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
-        ("gunicorn.workers.sync.SyncWorker", "sync"),
+        ("egg:gunicorn#asgi", "asgi"),
+        ("gunicorn.workers.sync.SyncWorker", "gunicorn.workers.sync.SyncWorker"),
         ("uvicorn_worker.UvicornWorker", "uvicorn_worker.UvicornWorker"),
     ] {
         assert_eq!(arguments(&["-k", given]).worker_class.as_deref(), Some(class), "{given}");

@@ -14,22 +14,23 @@ fn a_bad_value_is_refused_with_all_that_helps() {
     );
     assert_eq!(refused(&["-w", "-1"]), ["invalid workers: '-1' (command line) must be a whole number from 0 to 2048"]);
     assert_eq!(
-        refused(&["-k", "tornado"]),
-        ["invalid worker_class: 'tornado' (command line) must be a worker kind that is served: sync, gthread, asgi, \
-             gevent, eventlet; gunicorn has this kind, but it is not supported yet"]
+        refused(&["-k", "snyc"]),
+        ["invalid worker_class: 'snyc' (command line) must be a class with its module, or a worker kind that is \
+             served: sync, gthread, asgi, gevent, eventlet, tornado"]
     );
     assert_eq!(
         refused(&["--chdir=nowhere"]),
         ["invalid chdir: 'nowhere' (command line) must be a directory that exists; /srv/app/nowhere is none"]
     );
-    let python = json!({ "user": "nobody-here", "preload_app": 1, "worker_class": { "repr": "<class 'a.B'>" } });
+    let python = json!({ "user": "nobody-here", "preload_app": 1, "worker_class": { "repr": "<function f>" } });
     assert_eq!(
         Reading { python: Some(python), ..Reading::default() }.errors(),
         [
             "invalid preload_app: 1 (/srv/app/gunicorn.conf.py) must be true or false",
             "invalid user: 'nobody-here' (/srv/app/gunicorn.conf.py) must be the number or the name of a user of this \
              machine",
-            "invalid worker_class: <class 'a.B'> (/srv/app/gunicorn.conf.py) must be a worker kind that is served: sync, gthread, asgi, gevent, eventlet",
+            "invalid worker_class: <function f> (/srv/app/gunicorn.conf.py) must be a class with its module, or a \
+             worker kind that is served: sync, gthread, asgi, gevent, eventlet, tornado",
         ]
     );
 }
@@ -162,6 +163,16 @@ fn a_python_config_is_warned_of_what_it_probably_did_not_mean() {
             "/srv/app/gunicorn.conf.py: worker is not a setting and is ignored; did you mean workers?",
         ]
     );
+}
+
+#[test]
+fn what_a_foreign_class_acts_on_is_not_ignored() {
+    let python = json!({ "statsd_prefix": "a", "pre_request": { "repr": "<function f>" }, "when_ready": "a.b" });
+    let warned = |class: &'static str| {
+        let arguments = ["-k", class];
+        Reading { python: Some(python.clone()), arguments: &arguments, ..Reading::default() }.warnings().len()
+    };
+    assert_eq!([warned("sync"), warned("uvicorn.workers.UvicornWorker"), warned("a.B")], [3, 3, 1]);
 }
 
 #[test]

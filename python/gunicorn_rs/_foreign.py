@@ -1,0 +1,395 @@
+"""Runs a worker class that was written for gunicorn."""
+
+import faulthandler
+import importlib
+import importlib.metadata
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+
+APP_LOAD_FAILED = 4
+BROKEN = 255
+
+LAST_STEPS = 0.1
+"""Seconds that idle threads have to end by themselves."""
+
+# Settings that gunicorn takes as text with commas, and that we have as lists.
+WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
+
+# Files in which modules are imported.
+NOT_THE_USERS = ("gunicorn_rs/_foreign.py", "importlib/__init__.py", "<frozen importlib._bootstrap>",
+                 "<frozen importlib._bootstrap_external>")
+
+
+class Unusable(Exception):
+    """Why the class cannot serve, for the operator: of its traceback only that of its cause tells something."""
+
+
+def explain(error):
+    """What the operator is to read."""
+    if not isinstance(error, Unusable):
+        return "".join(traceback.format_exception(error))
+    if error.__cause__ is None:
+        return str(error)
+    cause = traceback.TracebackException.from_exception(error.__cause__)
+    # What has led to the user's module is not what is wrong with it.
+    ours = [index for index, frame in enumerate(cause.stack) if frame.filename.endswith(NOT_THE_USERS)]
+    del cause.stack[: max(ours, default=-1) + 1]
+    return "%s\n%s" % (error, "".join(cause.format()))
+
+
+def load(name, values, namespace, known, threads):
+    """What all workers of the class share.
+
+    `values` is JSON of the settings that differ from their defaults, `known` are the names of all that we have, and
+    `namespace` is what the Python config defines.
+    """
+    require_gunicorn(name)
+    worker_class = find(name, namespace, threads)
+    cfg = configure(name, worker_class, json.loads(values), namespace, known)
+    if hasattr(worker_class, "setup"):
+        worker_class.setup()
+    log = make_log(cfg)
+    if hasattr(worker_class, "check_config"):
+        worker_class.check_config(cfg, log)
+    return Foreign(worker_class, cfg, log)
+
+
+def require_gunicorn(name):
+    try:
+        importlib.import_module("gunicorn.workers.base")
+    except ModuleNotFoundError as error:
+        if error.name != "gunicorn":
+            raise Unusable("worker_class %s: the package gunicorn cannot be imported" % name) from error
+        raise Unusable(
+            "worker_class %s needs the package gunicorn, which is not installed: %s -m pip install gunicorn"
+            % (name, sys.executable)
+        ) from None
+
+
+# Finding the class
+
+
+def find(name, namespace, threads):
+    """The class of this name, as gunicorn finds it; one that is named by an object is that object."""
+    if name.startswith("<class '"):
+        found = namespace.get("worker_class")
+    elif name.startswith("egg:"):
+        found = find_entry_point(name)
+    else:
+        # As in gunicorn, more than one thread makes one kind of the other.
+        is_sync = name.endswith("SyncWorker") and threads > 1
+        found = find_attribute("gunicorn.workers.gthread.ThreadWorker" if is_sync else name)
+    base = sys.modules["gunicorn.workers.base"].Worker
+    if not isinstance(found, type):
+        raise Unusable("worker_class %s is no class, but %s" % (name, type(found).__name__))
+    if not issubclass(found, base):
+        raise Unusable("worker_class %s does not derive from gunicorn.workers.base.Worker" % name)
+    return found
+
+
+def find_entry_point(name):
+    package, _, entry = name.removeprefix("egg:").partition("#")
+    try:
+        points = importlib.metadata.distribution(package).entry_points
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        raise Unusable("worker_class %s: no package %s is installed" % (name, package or "''")) from None
+    group = [point for point in points if point.group == "gunicorn.workers"]
+    for point in group:
+        if point.name == entry:
+            return find_attribute(point.value, name)
+    names = ", ".join(point.name for point in group) or "none"
+    raise Unusable(
+        "worker_class %s: the package %s has no such entry point in the group gunicorn.workers; it has %s"
+        % (name, package, names)
+    )
+
+
+def find_attribute(path, name=None):
+    """What `package.module.Class` or `package.module:Class` names."""
+    name = name or path
+    module_name, _, attributes = path.rpartition("." if ":" not in path else ":")
+    found = import_module(module_name, name)
+    for attribute in attributes.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            raise Unusable("worker_class %s: the module %s has no %s" % (name, module_name, attributes)) from None
+    return found
+
+
+def import_module(module_name, name):
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name + ".").startswith(error.name + "."):
+            why = "no module %s is installed, nor is there one in %s" % (error.name, os.getcwd())
+        else:
+            why = "the module %s cannot be imported: %s" % (module_name, error)
+        raise Unusable("worker_class %s: %s" % (name, why)) from None
+    except (ImportError, RuntimeError) as error:
+        # A module says so that something else must be installed.
+        raise Unusable(
+            "worker_class %s: the module %s cannot be imported: %s" % (name, module_name, error)
+        ) from None
+    except Exception as error:
+        raise Unusable("worker_class %s: the module %s cannot be imported" % (name, module_name)) from error
+
+
+# What the workers share
+
+
+def configure(name, worker_class, values, namespace, known):
+    """gunicorn's own `Config`: our settings, and those of the config that only gunicorn has, hooks among them."""
+    from gunicorn.config import Config
+
+    cfg = Config(prog="gunicorn")
+    for key, value in namespace.items():
+        if key in cfg.settings and key not in known:
+            assign(cfg, key, value)
+    for key, value in values.items():
+        if key in cfg.settings and key != "worker_class":
+            assign(cfg, key, ",".join(value) if key in WITH_COMMAS and isinstance(value, list) else value)
+    # A name is kept where gunicorn would understand it.
+    is_name = not name.startswith("<") and (":" not in name or name.startswith("egg:"))
+    assign(cfg, "worker_class", name if is_name else worker_class)
+    assign(cfg, "default_proc_name", values.get("wsgi_app"))
+    try:
+        cfg.validate()
+    except Exception as error:
+        raise Unusable("the settings do not fit together: %s" % error) from None
+    return cfg
+
+
+def assign(cfg, name, value):
+    try:
+        cfg.set(name, value)
+    except Exception as error:
+        raise Unusable("invalid %s: %r, which gunicorn does not take: %s" % (name, value, error)) from None
+
+
+def make_log(cfg):
+    try:
+        return cfg.logger_class(cfg)
+    except Exception as error:
+        raise Unusable("logger_class %s cannot be used" % cfg.settings["logger_class"].get()) from error
+
+
+class Foreign:
+    """A class, and what its instances share."""
+
+    def __init__(self, worker_class, cfg, log):
+        self.worker_class, self.cfg, self.log = worker_class, cfg, log
+
+    def reopen_logs(self):
+        """Opens the files of the log anew."""
+        self.log.reopen_files()
+
+
+# A worker
+
+
+class Application:
+    """The application as gunicorn's workers ask for it."""
+
+    def __init__(self, cfg, apps, name, loaded):
+        self.cfg, self.apps, self.name, self.callable = cfg, apps, name, loaded
+
+    def load(self):
+        return self.apps.load(self.name)
+
+    def wsgi(self):
+        if self.callable is None:
+            self.callable = self.load()
+        return self.callable
+
+    def reload(self):
+        """Does nothing: the master reads the settings anew, for other workers."""
+
+
+class Server:
+    """What hooks find in the place of gunicorn's arbiter: what is known of it, since it is another process."""
+
+    def __init__(self, foreign, app, listeners, age):
+        self.pid, self.worker_age, self.LISTENERS = os.getppid(), age, listeners
+        self.app, self.cfg, self.log = app, foreign.cfg, foreign.log
+        self.worker_class, self.num_workers = foreign.worker_class, foreign.cfg.workers
+        self.address, self.timeout, self.proc_name = foreign.cfg.address, foreign.cfg.timeout, foreign.cfg.proc_name
+        self.WORKERS = {}
+
+
+class Pulse:
+    """A worker's `tmp`: its heartbeat, which the master sees in the scoreboard instead of at a file.
+
+    It is also where a worker is looked at from time to time. The first beat after it has booted says that it serves.
+    """
+
+    def __init__(self, worker, member, tell_ready):
+        self.file, self.worker, self.member, self.tell_ready = worker.tmp, worker, member, tell_ready
+        self.updated = time.monotonic()
+        self.is_ready = self.is_quick = False
+        self.counted = 0
+
+    def __getattr__(self, name):
+        # The file that gunicorn has in this place is still there: `fileno` and `close` are its.
+        return getattr(self.file, name)
+
+    def notify(self):
+        self.updated = time.monotonic()
+        self.member.beat()
+        if self.worker.booted and not self.is_ready:
+            self.be_ready()
+        if self.worker.nr > self.counted:
+            self.count()
+
+    def last_update(self):
+        return self.updated
+
+    def be_ready(self):
+        self.is_ready = True
+        try:
+            self.tell_ready()
+        except OSError as error:
+            self.worker.log.error("The master cannot be told that the worker serves: %s", error)
+            self.worker.alive = False
+
+    def count(self):
+        """Counts down `max_requests` for a class that counts its requests in `nr`: so it has a successor first."""
+        self.worker.max_requests = sys.maxsize
+        new, self.counted = self.worker.nr - self.counted, self.worker.nr
+        if self.member.count_requests(new):
+            self.worker.alive = False
+
+
+def work(foreign, member, tell_ready, descriptors, age, application):
+    """A worker's life, as gunicorn's arbiter has it run.
+
+    Gives the exit code, and how many threads are left that nobody is to wait for.
+    """
+    cfg, log = foreign.cfg, foreign.log
+    share_reopening(log, member)
+    app = Application(cfg, *application)
+    listeners = [listener(descriptor, cfg, log) for descriptor in descriptors]
+    server, worker = Server(foreign, app, listeners, age), None
+    try:
+        worker = foreign.worker_class(age, os.getppid(), listeners, app, cfg.timeout / 2.0, cfg, log)
+        join(worker, member, tell_ready)
+        cfg.post_fork(server, worker)
+        worker.init_process()
+        code = 0
+    except SystemExit as error:
+        code = exit_code(error.code, log)
+    except Exception as error:
+        code = fail(error, worker, app, log)
+    member.finish()
+    leave(server, worker, cfg, log)
+    return code, busy_threads() if worker is not None and worker.tmp.is_quick else 0
+
+
+def listener(descriptor, cfg, log):
+    """An object like those that gunicorn has; it owns the descriptor."""
+    from gunicorn import sock
+
+    with socket.socket(fileno=os.dup(descriptor)) as probe:
+        family, address = probe.family, probe.getsockname()
+    kinds = {socket.AF_INET: sock.TCPSocket, socket.AF_INET6: sock.TCP6Socket}
+    return kinds.get(family, sock.UnixSocket)(address, cfg, log, fd=descriptor)
+
+
+def share_reopening(log, member):
+    """Whoever has the class's log reopened means ours too."""
+    reopen_files = log.reopen_files
+
+    def reopen_both():
+        member.reopen_logs()
+        reopen_files()
+
+    log.reopen_files = reopen_both
+
+
+def join(worker, member, tell_ready):
+    """Makes a worker one of ours, by what it calls itself."""
+    worker.pid = os.getpid()
+    worker.tmp = pulse = Pulse(worker, member, tell_ready)
+    run, handle_exit, handle_quit = worker.run, worker.handle_exit, worker.handle_quit
+
+    def run_as_member():
+        dump_stacks_before_class(member.error_descriptor)
+        if not worker.cfg.timeout and not pulse.is_ready:
+            # It need not have a heartbeat.
+            pulse.be_ready()
+        return run()
+
+    def exit_in_earnest(number, frame):
+        handle_exit(number, frame)
+        if number == signal.SIGQUIT:
+            # So does uvicorn, whose loop does not look at `alive`. It does hear INT, and at the second one waits for nobody.
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    def quit_quickly(number, frame):
+        pulse.is_quick = True
+        return handle_quit(number, frame)
+
+    worker.run, worker.handle_exit, worker.handle_quit = run_as_member, exit_in_earnest, quit_quickly
+
+
+def dump_stacks_before_class(descriptor):
+    """Has ABRT write down all stacks and then be the class's, which has just installed its signals in our place."""
+    handler = signal.getsignal(signal.SIGABRT)
+    faulthandler.disable()
+    if handler is not None:
+        signal.signal(signal.SIGABRT, handler)
+    faulthandler.enable(descriptor, all_threads=True)
+
+
+def exit_code(code, log):
+    """The exit code that `SystemExit` means."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    log.error("%s", code)
+    return 1
+
+
+def fail(error, worker, app, log):
+    """Tells of an exception that has ended the worker; gives the exit code, which says how far it was."""
+    from gunicorn.errors import AppImportError
+
+    if worker is not None and worker.booted:
+        log.error("Exception in worker process", exc_info=error)
+        return BROKEN
+    if isinstance(error, AppImportError):
+        log.error("%s", error)
+        return APP_LOAD_FAILED
+    code, text = app.apps.explain(error)
+    log.error("%s", text.rstrip())
+    return code
+
+
+def busy_threads():
+    """How many threads the interpreter would wait for at its end, but for those that are just about to end."""
+    end = time.monotonic() + LAST_STEPS
+    for thread in others():
+        thread.join(max(end - time.monotonic(), 0))
+    return len(others())
+
+
+def others():
+    return [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
+
+
+def leave(server, worker, cfg, log):
+    if worker is None:
+        return
+    try:
+        worker.tmp.close()
+        cfg.worker_exit(server, worker)
+    except Exception:
+        log.warning("Exception during worker exit:\n%s", traceback.format_exc())
