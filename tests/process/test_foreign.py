@@ -190,7 +190,7 @@ def test_class_whose_module_fails(serve):
 def test_name_that_is_none(serve, name):
     server = serve("-k", name)
     assert server.run() == 1
-    assert "sync, gthread, asgi, tornado" in server.log()
+    assert "sync, gthread, asgi, gevent, eventlet, tornado" in server.log()
 
 
 def without(server, package):
