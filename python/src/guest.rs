@@ -167,8 +167,8 @@ impl Guest {
         self.calls.get(py).ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("the reactor has no loop yet"))
     }
 
-    /// Does nothing for clients in this process any more, although the loop may go on: it has ended, or is a fork of the
-    /// one that serves, whose poll and connections it shares.
+    /// Does nothing for clients in this process any more, although the loop may go on: it has ended, or is a fork of
+    /// the one that serves, whose poll and connections it shares.
     pub(crate) fn leave(&self) {
         self.has_left.store(true, Relaxed);
     }
