@@ -346,10 +346,13 @@ impl Guest {
         if let Some(log) = &self.access_log {
             log.log(exchange, took);
         }
-        if let Some(lane) = lane {
-            self.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(exchange.sent().1));
-            self.state().lanes.push(lane);
-        }
+        let bytes = exchange.sent().1;
+        let Some(lane) = lane else {
+            // All requests of a guest are on one thread.
+            return self.slot.lane(0).into_iter().for_each(|lane| lane.count_request(bytes));
+        };
+        self.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(bytes));
+        self.state().lanes.push(lane);
     }
 
     /// Follows what the worker has been told.
