@@ -168,6 +168,11 @@ impl Lane {
     /// The application has answered.
     pub fn end_request(&self, bytes_sent: u64) {
         self.since.store(0, Relaxed);
+        self.count_request(bytes_sent);
+    }
+
+    /// Counts a request that had no lane, of more at a time than there are, on one whose thread it was on.
+    pub fn count_request(&self, bytes_sent: u64) {
         add(&self.requests, 1);
         add(&self.bytes_sent, bytes_sent);
     }
@@ -237,6 +242,8 @@ mod tests {
         lane.end_request(7);
         assert_eq!((slot.in_flight(), lane.since()), (Vec::new(), None));
         assert_eq!(slot.counters(), Counters { requests: 1, bytes_sent: 7, connections: 0 });
+        lane.count_request(3);
+        assert_eq!(slot.counters(), Counters { requests: 2, bytes_sent: 10, connections: 0 });
     }
 
     #[test]

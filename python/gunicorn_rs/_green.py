@@ -1,7 +1,7 @@
 """Runs a WSGI application in greenlets: a hub, a greenlet for each request, and what waits in them.
 
-All that may switch to another greenlet is here: the application, its iterables, files and loggers, and the wait for a client.
-What the engine does returns at once, and what it calls here only plans.
+All that may switch to another greenlet is here: the application, its iterables, files and loggers, and the wait for a
+client. What the engine does returns at once, and what it calls here only plans.
 """
 
 import importlib
@@ -306,6 +306,7 @@ class Runner:
         self.wrapper = None
         self.greenlets = set()
         self.idle = None
+        self.forker = None
 
     # What the application is given
 
@@ -358,6 +359,9 @@ class Runner:
             self.greenlets.discard(self.current())
             if self.idle is not None and not self.greenlets:
                 self.idle.wake()
+            if self.forker is self.current():
+                # A child that comes back would be a worker that nobody knows.
+                os._exit(0)
 
     def answer(self, call):
         environ, start_response, client, refusal = call.begin()
@@ -416,8 +420,9 @@ class Runner:
             self.end_greenlets()
 
     def leave(self):
-        """Leaves the clients to the process that this one was forked from: its hub goes on in the child, greenlets and all."""
+        """In a fork: leaves the clients to the parent. The hub goes on, with all greenlets."""
         self.engine.leave()
+        self.forker = self.current()
         self.hub.leave()
 
     def end_greenlets(self):

@@ -81,8 +81,9 @@ unsafe impl Send for Source {}
 // SAFETY: as above.
 unsafe impl Sync for Source {}
 
-/// Has the interpreter keep some of the blocks that hold the frames of greenlets: it would give each back to the system at
-/// the end of its greenlet, and ask for a new one at the beginning of the next, which costs more than a short request.
+/// Has the interpreter keep some of the blocks that hold the frames of greenlets: it would give each back to the system
+/// at the end of its greenlet, and ask for a new one at the beginning of the next, which costs more than a short
+/// request does.
 pub(crate) fn keep_frames(_py: Python<'_>) {
     let mut found = pyo3::ffi::PyObjectArenaAllocator { ctx: std::ptr::null_mut(), alloc: None, free: None };
     // SAFETY: attached, and the place is one of the right type.

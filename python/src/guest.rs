@@ -171,8 +171,8 @@ impl Guest {
         self.calls.get(py).ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("the reactor has no loop yet"))
     }
 
-    /// Does nothing for clients in this process any more, although the loop may go on: it has ended, or is a fork of the
-    /// one that serves, whose poll and connections it shares.
+    /// Does nothing for clients in this process any more, although the loop may go on: it has ended, or is a fork of
+    /// the one that serves, whose poll and connections it shares.
     pub(crate) fn leave(&self) {
         self.has_left.store(true, Relaxed);
     }
@@ -383,10 +383,13 @@ impl Guest {
         if let Some(log) = &self.access_log {
             log.log(exchange, clock::now() - began);
         }
-        if let Some(lane) = lane {
-            self.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(exchange.sent().1));
-            self.state().lanes.push(lane);
-        }
+        let bytes = exchange.sent().1;
+        let Some(lane) = lane else {
+            // All requests of a guest are on one thread.
+            return self.slot.lane(0).into_iter().for_each(|lane| lane.count_request(bytes));
+        };
+        self.slot.lane(lane).into_iter().for_each(|lane| lane.end_request(bytes));
+        self.state().lanes.push(lane);
     }
 
     /// Follows what the worker has been told.

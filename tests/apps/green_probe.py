@@ -171,6 +171,17 @@ def play_fork(environ, start_response):
     return text(start_response, child)
 
 
+def play_fork_and_return(environ, start_response, how):
+    """The child comes back to the server, which is none of its business."""
+    child = os.fork()
+    if child == 0:
+        if how == "raise":
+            raise LookupError("in the child")
+        return text(start_response, "child")
+    os.waitpid(child, 0)
+    return text(start_response, "parent")
+
+
 def play_spin(environ, start_response):
     """Never lets another one run."""
     while True:

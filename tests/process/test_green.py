@@ -496,6 +496,16 @@ def test_fork_of_the_application_serves_nobody(green):
     server.path("gate").touch()
 
 
+@pytest.mark.parametrize("how", ["return", "raise"])
+def test_fork_that_comes_back_ends(green, how):
+    server = green("--keep-alive", 5)
+    with server.connect() as client:
+        for _ in range(3):
+            assert client.request("GET", f"/fork-and-return?how={how}").body == b"parent"
+        assert client.request("GET", "/").body == b"hello"
+        assert client.buffer == b""
+
+
 def test_failure_is_told_and_answered(green):
     server = green("--keep-alive", 5, "--access-logfile", "-")
     with server.connect() as client:

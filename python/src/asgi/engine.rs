@@ -221,7 +221,7 @@ impl Host for Engine {
         slf.get().tell(slf.py(), news)
     }
 
-    /// The applications that were started in these turns take their first step now.
+    /// The applications that were started take their first step before the loop comes to `settle`.
     fn turned(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
         let held = this.state().reactor.memory_held();

@@ -54,7 +54,15 @@ impl Call {
         *self.lock() = stage;
     }
 
-    fn give_back(&self, py: Python<'_>, exchange: Box<Exchange>) {
+    /// A fork that comes this far has nothing to do with the client.
+    fn give_back(&self, py: Python<'_>, mut exchange: Box<Exchange>, instead: Option<&Instead>) {
+        if self.engine.get().guest().has_left() {
+            // Dropped, it would shut the connection down.
+            return std::mem::forget(exchange);
+        }
+        if let Some(instead) = instead {
+            instead.give(&mut exchange);
+        }
         self.engine.get().guest().complete(py, exchange, self.began, self.lane);
     }
 
@@ -112,11 +120,8 @@ impl Call {
     fn end(&self, py: Python<'_>) {
         let sending = self.recall(py);
         match (self.take(), sending) {
-            (_, Some(sending)) => self.give_back(py, sending.exchange),
-            (Stage::Failed(mut exchange, instead), None) => {
-                instead.give(&mut exchange);
-                self.give_back(py, exchange);
-            }
+            (_, Some(sending)) => self.give_back(py, sending.exchange, None),
+            (Stage::Failed(exchange, instead), None) => self.give_back(py, exchange, Some(&instead)),
             (_, None) => {}
         }
     }

@@ -6,11 +6,11 @@
 //! fires the reactor turns, and of each request that has arrived a greenlet is made, in which `_green.py` runs the
 //! application on a [`call`]: what is different from one thread that calls ([`crate::wsgi`]) is who waits.
 //!
-//! A greenlet switches by exchanging the stack below it. A frame of ours that lies there would be moved away while what
-//! it has lent is used, so there is none: the application is called, its iterable taken on and closed, its files read
-//! and its loggers told by the Python of `_green.py`, and what that calls here returns without having waited. Where a
-//! client is slow it says so, and `_green.py` waits in the hub until the engine, which the reactor tells of the client's
-//! socket, wakes it.
+//! A greenlet switches by exchanging the stack below it. A frame of ours that lies there would be moved away while
+//! what it has lent is used, so there is none: the application is called, its iterable taken on and closed, its files
+//! read and its loggers told by the Python of `_green.py`, and what that calls here returns without having waited.
+//! Where a client is slow it says so, and `_green.py` waits in the hub until the engine, which the reactor tells of
+//! the client's socket, wakes it.
 //!
 //! # What holds
 //!

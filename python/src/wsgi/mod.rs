@@ -92,9 +92,9 @@ pub(crate) struct WsgiApp {
 impl WsgiApp {
     /// Wraps a WSGI callable. Reads `SCRIPT_NAME` from `os.environ`, so it is to be called when that is complete.
     ///
-    /// A kind whose requests are no threads gives `stand_ins`: a Python object that makes what calls the application or
-    /// waits for the client, so that no frame of ours is below that. `client(response, input)` gives the client, `write`,
-    /// `wsgi.input` and `gunicorn.socket`; `errors()` gives `wsgi.errors` where that is not the log, and
+    /// A kind whose requests are no threads gives `stand_ins`: a Python object that makes what calls the application
+    /// or waits for the client, so that no frame of ours is below that. `client(response, input)` gives the client,
+    /// `write`, `wsgi.input` and `gunicorn.socket`; `errors()` gives `wsgi.errors` where that is not the log, and
     /// `file_wrapper(base)` the class.
     ///
     /// # Errors
