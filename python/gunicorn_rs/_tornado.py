@@ -226,11 +226,12 @@ class Worker:
         exit_code, stops_accepting, patience = self.member.course(len(self.streams) + len(self.strays))
         if patience is not None:
             self.loop.call_later(patience, self.close_idle)
+        if stops_accepting:
+            # Even if the loop ends now: it has yet to do what it has been woken for, and must not accept in that.
+            self.begin_to_stop()
         if exit_code is not None:
             self.exit_code = exit_code
             self.loop.stop()
-        elif stops_accepting:
-            self.begin_to_stop()
 
     def begin_to_stop(self):
         self.is_closing = self.server.conn_params.no_keep_alive = True

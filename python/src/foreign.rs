@@ -9,8 +9,8 @@
 //! class does all the rest: privileges, signals, sockets, requests.
 //!
 //! What the master wants to know it learns by what such classes do. Their heartbeat, `notify`, renews the slot's
-//! deadline, and the first one after the class has booted says that the worker is ready. Those that count their requests
-//! in `nr` have a successor before they leave: [`Member`] counts down `max_requests` by it. One that counts in another
+//! deadline, and the first one after the class has booted says that the worker is ready. Who counts its requests
+//! in `nr` has a successor before it leaves: [`Member`] counts down `max_requests` by it. Who counts in another
 //! way ends by itself with exit code 0, and is replaced then.
 
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};

@@ -236,6 +236,42 @@ mod tests {
         assert_eq!(lifecycle.course(&mut reactor()), Course::Exit(0));
     }
 
+    /// Clients of a server that is not ours.
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Others {
+        open: usize,
+        stopped: bool,
+        patience: Vec<Duration>,
+    }
+
+    impl Clients for Others {
+        fn stop_accepting(&mut self) {
+            self.stopped = true;
+        }
+
+        fn close_connections(&mut self, patience: Duration) {
+            self.patience.push(patience);
+        }
+
+        fn is_empty(&self) -> bool {
+            self.open == 0
+        }
+    }
+
+    #[test]
+    fn whoever_they_are_its_clients_are_told_once_and_waited_for() {
+        let (control, slot) = (Control::new(), SlotCells::default());
+        let mut lifecycle = Lifecycle::new(&context(&control, &slot));
+        let mut clients = Others { open: 1, ..Others::default() };
+        assert_eq!(lifecycle.course(&mut clients), Course::Go);
+        assert_eq!(clients, Others { open: 1, ..Others::default() });
+        control.stop(Stop::Graceful);
+        assert_eq!([(); 2].map(|()| lifecycle.course(&mut clients)), [Course::Go; 2]);
+        assert_eq!(clients, Others { open: 1, stopped: true, patience: vec![LAST_WAIT] });
+        clients.open = 0;
+        assert_eq!(lifecycle.course(&mut clients), Course::Exit(0));
+    }
+
     #[test]
     fn an_idle_worker_wakes_in_time_to_show_that_it_lives() {
         let (control, slot) = (Control::new(), SlotCells::default());
