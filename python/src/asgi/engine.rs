@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use super::awaitable::Ready;
+use super::awaitable::Sending;
 use super::clients::Client;
 use super::hungry::Hungry;
 use super::scope::Scopes;
@@ -125,7 +125,7 @@ impl Engine {
             terms,
             scopes,
             calls: PyOnceLock::new(),
-            nothing: Py::new(py, Ready::nothing())?.into_any(),
+            nothing: Py::new(py, Sending::nothing())?.into_any(),
             attended: Mutex::default(),
             fresh: Mutex::default(),
             buffer: Mutex::default(),
