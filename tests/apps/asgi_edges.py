@@ -113,6 +113,14 @@ async def first_step_is_last(scope, receive, send):
     await reply(send, [mark, asyncio.current_task() is not None])
 
 
+async def pathsend(scope, receive, send):
+    """Sends the file `file`."""
+    path = os.path.abspath("file")
+    await send(start([(b"content-length", b"%d" % os.path.getsize(path))]))
+    await send({"type": "http.response.pathsend", "path": path})
+    note("the response is complete")
+
+
 # Awaitables where coroutines are usual
 
 

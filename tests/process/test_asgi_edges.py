@@ -9,9 +9,12 @@ import pytest
 from websockets.sync.client import connect as dial
 
 from harness import render
+from harness.procs import private_bytes
 
 APP = "asgi_edges:app"
 KEEP = ("--keep-alive", 30)
+SIZE = 200 << 20
+"""Size of a file that no buffer holds."""
 OPENING = [
     ("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"),
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
@@ -83,6 +86,30 @@ def test_first_step_leaves_nothing_to_the_next_request(edges):
     with server.connect() as client:
         client.send(b"".join([render("GET", "/first-step-is-last")] * 50))
         assert {client.response().body for _ in range(50)} == {b'["unset", true]'}
+
+
+# Files
+
+
+def test_pathsend_of_a_large_file_takes_no_memory(edges):
+    """The kernel sends it (sendfile(2)), for as long as the client likes."""
+    server = edges()
+    [worker] = server.workers()
+    with open(server.path("file"), "wb") as file:
+        file.truncate(SIZE)
+    server.get("/first-step")
+    before = private_bytes(worker)
+    with server.connect() as client:
+        client.send(render("GET", "/pathsend"))
+        assert client.head().get("content-length") == str(SIZE)
+        note(server, "the response is complete")
+        taken, held = len(client.buffer), []
+        for part in (SIZE // 2, SIZE):
+            while taken < part:
+                taken += len(client.socket.recv(1 << 20))
+            held.append(private_bytes(worker))
+    assert taken == SIZE
+    assert max(held) - before < 4 << 20
 
 
 # Awaitables where coroutines are usual
