@@ -26,7 +26,7 @@ FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # One interpreter for every build, whichever environment is active: else each switch would build the extension anew.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: build run test lint test-rust test-wheel test-python test-frameworks test-venv test-fuzz fuzz fuzz-build \
+.PHONY: build run test lint test-rust test-wheel test-python test-frameworks test-newer test-venv test-fuzz fuzz fuzz-build \
     fuzz-short bench autobahn
 
 build:
@@ -40,7 +40,7 @@ run: build
 # One after another: they share the cores, and the tests' own summary comes last.
 .NOTPARALLEL:
 
-test: build lint test-rust test-fuzz test-wheel test-frameworks test-python
+test: build lint test-rust test-fuzz test-wheel test-frameworks test-newer test-python
 
 # The two components are not part of a minimal toolchain.
 lint:
@@ -67,6 +67,23 @@ test-python: build test-venv
 test-frameworks: build
 	$(PYTHON) tools/make_venv.py $(VENVS)/frameworks $(FRAMEWORK_REQUIREMENTS)
 	PYTHONDONTWRITEBYTECODE=1 $(VENVS)/frameworks/bin/python -m pytest --numprocesses $(JOBS) tests/frameworks
+
+# From 3.12 on the first step of an async request is taken at once. A quick build serves: its speed is not tested.
+NEWER = $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
+    for python in python3.14 python3.13 python3.12 $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3; do \
+    $$python -c 'import sys; print(sys.executable); sys.exit(sys.version_info < (3, 12))' 2>/dev/null && break; done)
+NEWER_BUILD = CARGO_TARGET_DIR=target/newer CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0
+
+test-newer:
+	@newer='$(NEWER)'; if [ -z "$$newer" ]; then echo 'skipped: no other Python is here that is 3.12 or newer'; \
+	    else $(MAKE) --no-print-directory test-with-newer NEWER="$$newer"; fi
+
+test-with-newer:
+	env PYO3_PYTHON=$(NEWER) $(NEWER_BUILD) $(CARGO) build --release
+	$(NEWER) tools/make_venv.py $(VENVS)/newer $(TEST_REQUIREMENTS)
+	GUNICORN_RS=$(abspath target/newer/release/gunicorn-rs) PYTHONDONTWRITEBYTECODE=1 $(VENVS)/newer/bin/python -m pytest \
+	    --numprocesses $(JOBS) tests/process/test_asgi_edges.py
 
 autobahn: build test-venv
 	GUNICORN_AUTOBAHN=all PYTHONDONTWRITEBYTECODE=1 $(VENVS)/test/bin/python -m pytest tests/process/test_autobahn.py

@@ -165,15 +165,15 @@ impl Exchange {
         Ok(())
     }
 
-    /// PEP 3333 forbids the application what belongs to the connection. It is told once in a process, since an
-    /// application that does so does it all the time.
+    /// What belongs to the connection is none of the application's (PEP 3333; ASGI, "Response Start"). It is told once
+    /// in a process, since an application that does so does it all the time.
     fn complain_of_hop_by_hop(&self) {
         static TOLD: AtomicBool = AtomicBool::new(false);
         if !TOLD.swap(true, Relaxed) {
             let (method, target) = (self.head().method().escape_ascii(), self.head().target().escape_ascii());
             log::warning!(
-                "Response to {method} {target}: hop-by-hop headers are the server's (PEP 3333), the application's are \
-                 not sent"
+                "Response to {method} {target}: hop-by-hop headers are the server's (RFC 9110, section 7.6.1), the \
+                 application's are not sent"
             );
         }
     }

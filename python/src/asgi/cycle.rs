@@ -12,7 +12,7 @@ use gunicorn::time::Time;
 use pyo3::exceptions::{PyConnectionResetError, PyOSError};
 use pyo3::prelude::*;
 
-use super::awaitable::{Row, fail_all, wake};
+use super::awaitable::{Row, Sending, fail_all, wake};
 use super::engine::Engine;
 use super::message;
 use super::receiving::Receiving;
@@ -279,7 +279,7 @@ impl Cycle {
         // It may have been taken before the poll was asked.
         self.go_on_sending(py)?;
         self.engine.get().schedule(py)?;
-        Ok(future)
+        Ok(Py::new(py, Sending::waits(future))?.into_any())
     }
 
     /// The application is through: what it left undone is done for it.
@@ -375,9 +375,9 @@ impl Cycle {
         Ok(Py::new(slf.py(), receiving)?.into_any())
     }
 
+    /// Gives what is to be awaited: a coroutine.
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let kind = message::kind(message)?;
-        self.send_as(py, message, &kind, kind.to_str()?)
+        Sending::of(py, self.send_message(py, message))
     }
 
     /// The application has returned.

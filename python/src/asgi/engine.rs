@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use super::awaitable::Ready;
+use super::awaitable::Sending;
 use super::calls::Calls;
 use super::clients::Client;
 use super::hungry::Hungry;
@@ -55,7 +55,7 @@ impl Engine {
             terms,
             scopes,
             calls: PyOnceLock::new(),
-            nothing: Py::new(py, Ready::nothing())?.into_any(),
+            nothing: Py::new(py, Sending::nothing())?.into_any(),
             attended: Mutex::default(),
             fresh: Mutex::default(),
             head: Mutex::default(),

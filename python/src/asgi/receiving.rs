@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use pyo3::exceptions::PyStopIteration;
-use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::awaitable::{block_on, thrown};
 use super::cycle::Cycle;
 use super::websocket::Socket;
 
@@ -84,8 +84,7 @@ impl Receiving {
             return Err(PyStopIteration::new_err((message,)));
         }
         let future = self.source.future(py)?;
-        // As the future's own `__await__` does: it tells the task that this is no bare yield.
-        future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        block_on(&future)?;
         Ok(future.unbind())
     }
 
@@ -102,7 +101,7 @@ impl Receiving {
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let _ = traceback;
-        Err(PyErr::from_value(value.unwrap_or(kind).clone()))
+        Err(thrown(kind, value))
     }
 
     #[expect(clippy::unused_self, reason = "a coroutine's method")]

@@ -24,11 +24,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::awaitable::{Row, fail_all, still_waiting, wake};
+use super::awaitable::{Row, Sending, fail_all, still_waiting, wake};
 use super::cycle::Cycle;
 use super::engine::Engine;
 use super::live::{Live, News};
-use super::message;
 use super::receiving::Receiving;
 
 /// Code that an application sees when the client has gone without a word (RFC 6455, section 7.1.5).
@@ -345,25 +344,9 @@ impl Socket {
         Receiving::of_websocket(slf.clone().unbind())
     }
 
+    /// Gives what is to be awaited: a coroutine.
     fn send(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let kind = message::kind(message)?;
-        let name = kind.to_str()?;
-        match name {
-            "websocket.send" => return Self::send_message(slf, message, &kind),
-            "websocket.accept" => Self::accept(slf, message, &kind)?,
-            "websocket.close" => Self::close(slf, message, &kind)?,
-            "websocket.http.response.start" | "websocket.http.response.body" => {
-                let is_denied = matches!(slf.get().lock().state, State::Denying(_));
-                if name.ends_with("body") && !is_denied {
-                    return Err(message::unexpected(&kind, "websocket.http.response.start has to come first"));
-                }
-                let cycle = slf.get().deny(py, &kind)?;
-                return cycle.get().send_as(py, message, &kind, name.trim_start_matches("websocket."));
-            }
-            _ => return Err(message::unexpected(&kind, "a WebSocket has none of this type")),
-        }
-        Ok(slf.get().engine.get().nothing(py))
+        Sending::of(slf.py(), Self::send_any(slf, message))
     }
 
     /// The application has returned.

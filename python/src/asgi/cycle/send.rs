@@ -10,7 +10,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyString;
 
 use super::{Cycle, Inner, Stage, gone};
-use crate::asgi::awaitable::Ready;
+use crate::asgi::awaitable::Sending;
 use crate::asgi::message;
 use crate::wsgi::Head;
 
@@ -147,6 +147,11 @@ impl Cycle {
         })
     }
 
+    pub(super) fn send_message(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let kind = message::kind(message)?;
+        self.send_as(py, message, &kind, kind.to_str()?)
+    }
+
     /// Does what a message of the type `name` says; an application that refuses a WebSocket calls it by another one,
     /// `kind`.
     pub(in crate::asgi) fn send_as(
@@ -175,7 +180,7 @@ impl Cycle {
             _ => return Err(message::unexpected(kind, "a response has none of this type")),
         };
         match outcome {
-            Outcome::Now if self.lock().row.is_over() => Ok(Py::new(py, Ready::later())?.into_any()),
+            Outcome::Now if self.lock().row.is_over() => Ok(Py::new(py, Sending::later())?.into_any()),
             Outcome::Now => Ok(self.engine.get().nothing(py)),
             Outcome::Drain => self.drain(py),
             Outcome::Complete => {

@@ -7,12 +7,34 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::{Effects, Socket, State};
-use crate::asgi::awaitable::Ready;
+use crate::asgi::awaitable::Sending;
 use crate::asgi::cycle::gone;
 use crate::asgi::live::{Failure, Message, News};
 use crate::asgi::message;
 
 impl Socket {
+    /// Does what a message says; gives what is to be awaited.
+    pub(super) fn send_any(slf: &Bound<'_, Self>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let kind = message::kind(message)?;
+        let name = kind.to_str()?;
+        match name {
+            "websocket.send" => return Self::send_message(slf, message, &kind),
+            "websocket.accept" => Self::accept(slf, message, &kind)?,
+            "websocket.close" => Self::close(slf, message, &kind)?,
+            "websocket.http.response.start" | "websocket.http.response.body" => {
+                let is_denied = matches!(slf.get().lock().state, State::Denying(_));
+                if name.ends_with("body") && !is_denied {
+                    return Err(message::unexpected(&kind, "websocket.http.response.start has to come first"));
+                }
+                let cycle = slf.get().deny(py, &kind)?;
+                return cycle.get().send_as(py, message, &kind, name.trim_start_matches("websocket."));
+            }
+            _ => return Err(message::unexpected(&kind, "a WebSocket has none of this type")),
+        }
+        Ok(slf.get().engine.get().nothing(py))
+    }
+
     pub(super) fn send_message(
         slf: &Bound<'_, Self>,
         message: &Bound<'_, PyAny>,
@@ -38,7 +60,7 @@ impl Socket {
             }
         };
         match sent {
-            Ok(()) if is_flushed && slf.get().is_end_of_row() => Ok(Py::new(py, Ready::later())?.into_any()),
+            Ok(()) if is_flushed && slf.get().is_end_of_row() => Ok(Py::new(py, Sending::later())?.into_any()),
             Ok(()) if is_flushed => Ok(slf.get().engine.get().nothing(py)),
             Ok(()) => Self::drain(slf),
             Err(failure) => Err(Self::failed(slf, failure, kind)?),
@@ -58,7 +80,7 @@ impl Socket {
         }
         // It may have been taken before the poll was asked.
         Self::drive(slf, false)?;
-        Ok(future)
+        Ok(Py::new(slf.py(), Sending::waits(future))?.into_any())
     }
 
     /// What a failure is to the application. One that means the client's end has its consequences.
