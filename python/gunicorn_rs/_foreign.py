@@ -160,7 +160,9 @@ def configure(name, worker_class, values, namespace, known):
     assign(cfg, "worker_class", name if is_name else worker_class)
     assign(cfg, "default_proc_name", values.get("wsgi_app"))
     try:
-        cfg.validate()
+        # Older versions of gunicorn have no such check.
+        if hasattr(cfg, "validate"):
+            cfg.validate()
     except Exception as error:
         raise Unusable("the settings do not fit together: %s" % error) from None
     return cfg
@@ -328,7 +330,7 @@ def join(worker, member, tell_ready):
     def exit_in_earnest(number, frame):
         handle_exit(number, frame)
         if number == signal.SIGQUIT:
-            # So does uvicorn, whose loop does not look at `alive`. It does hear INT, and at the second one waits for nobody.
+            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 

@@ -203,7 +203,7 @@ def without(server, package):
 def test_gunicorn_that_is_missing(serve, kind):
     server = without(serve(*KINDS[kind][0], app=KINDS[kind][1]), "gunicorn")
     assert server.run() == 1
-    told = re.findall("^Error: .*which is not installed: .*python.* -m pip install gunicorn$", server.log(), re.MULTILINE)
+    told = re.findall("^Error: .*which is not installed: .*python.* -m pip install gunicorn$", server.log(), re.M)
     assert len(told) == 1, server.log()
     assert "Traceback" not in server.log() and "Booting worker" not in server.log()
 
@@ -376,7 +376,7 @@ def test_idle_worker_is_not_taken_for_hung(each):
     before = server.workers()
     assert server.get("/").status == 200
     with pytest.raises(AssertionError):
-        server.wait_log("WORKER TIMEOUT", timeout=4)
+        server.wait_log("WORKER TIMEOUT", timeout=3)
     assert server.workers() == before
 
 
