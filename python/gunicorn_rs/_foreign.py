@@ -286,11 +286,13 @@ def work(foreign, member, tell_ready, descriptors, age, application):
         code = 0
     except SystemExit as error:
         code = exit_code(error.code, log)
-    except Exception as error:
+    except BaseException as error:
         code = fail(error, worker, app, log)
     member.finish()
+    if worker is None:
+        return code, 0
     leave(server, worker, cfg, log)
-    return code, busy_threads() if worker is not None and worker.tmp.is_quick else 0
+    return code, busy_threads() if getattr(worker.tmp, "is_quick", False) else 0
 
 
 def listener(descriptor, cfg, log):
@@ -388,8 +390,6 @@ def others():
 
 
 def leave(server, worker, cfg, log):
-    if worker is None:
-        return
     try:
         worker.tmp.close()
         cfg.worker_exit(server, worker)

@@ -74,7 +74,7 @@ class Failing(SyncWorker):
 
 
 class Leaving(SyncWorker):
-    """Exits with the code of the path that is asked for."""
+    """Exits with the code of the path that is asked for, or by an exception that nobody expects."""
 
     def handle_request(self, listener, req, client, addr):
         result = super().handle_request(listener, req, client, addr)
@@ -86,7 +86,7 @@ class Leaving(SyncWorker):
     def run(self):
         self.code = 0
         super().run()
-        raise SystemExit(self.code)
+        raise KeyboardInterrupt if self.code == 255 else SystemExit(self.code)
 
 
 class Stranger:
