@@ -37,14 +37,15 @@ def read_module(name, settings):
     return describe(vars(importlib.import_module(name)), settings)
 
 
-def describe(namespace, settings):
+def describe(defined, settings):
     """JSON text of what was defined; modules are not told.
 
     What JSON cannot hold is told by its representation, and so is what is long but no setting.
     """
-    globals()["namespace"] = namespace
+    global namespace
+    namespace = defined
     texts = []
-    for name, value in namespace.items():
+    for name, value in defined.items():
         if name.startswith("_") or isinstance(value, types.ModuleType):
             continue
         if name == "worker_class" and isinstance(value, type):

@@ -160,7 +160,9 @@ def configure(name, worker_class, values, namespace, known):
     assign(cfg, "worker_class", name if is_name else worker_class)
     assign(cfg, "default_proc_name", values.get("wsgi_app"))
     try:
-        cfg.validate()
+        # Older versions of gunicorn have no such check.
+        if hasattr(cfg, "validate"):
+            cfg.validate()
     except Exception as error:
         raise Unusable("the settings do not fit together: %s" % error) from None
     return cfg
@@ -284,11 +286,13 @@ def work(foreign, member, tell_ready, descriptors, age, application):
         code = 0
     except SystemExit as error:
         code = exit_code(error.code, log)
-    except Exception as error:
+    except BaseException as error:
         code = fail(error, worker, app, log)
     member.finish()
+    if worker is None:
+        return code, 0
     leave(server, worker, cfg, log)
-    return code, busy_threads() if worker is not None and worker.tmp.is_quick else 0
+    return code, busy_threads() if getattr(worker.tmp, "is_quick", False) else 0
 
 
 def listener(descriptor, cfg, log):
@@ -328,7 +332,7 @@ def join(worker, member, tell_ready):
     def exit_in_earnest(number, frame):
         handle_exit(number, frame)
         if number == signal.SIGQUIT:
-            # So does uvicorn, whose loop does not look at `alive`. It does hear INT, and at the second one waits for nobody.
+            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
@@ -386,8 +390,6 @@ def others():
 
 
 def leave(server, worker, cfg, log):
-    if worker is None:
-        return
     try:
         worker.tmp.close()
         cfg.worker_exit(server, worker)

@@ -37,7 +37,7 @@ pub(crate) struct Seat {
     pub(crate) slot: u32,
     /// The master's pid.
     pub(crate) master: i32,
-    /// The how manieth worker of its zygote it is.
+    /// Which worker of its zygote it is, from 1 on.
     pub(crate) age: u32,
 }
 

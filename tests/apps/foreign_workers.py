@@ -9,7 +9,9 @@ from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
 
-MADE = ("worker_class_str", "address", "uid", "gid", "proc_name", "logger_class", "is_ssl", "env", "sendfile", "reuse_port")
+MADE = (
+    "worker_class_str", "address", "uid", "gid", "proc_name", "logger_class", "is_ssl", "env", "sendfile", "reuse_port",
+)
 """What gunicorn's config makes of its settings."""
 
 
@@ -33,7 +35,8 @@ class Shouting(SyncWorker):
         facts = {
             "age": self.age, "pid": self.pid, "ppid": self.ppid, "timeout": self.timeout, "booted": self.booted,
             "sockets": [str(each) for each in self.sockets], "kind": type(sock).__name__, "backlog": sock.get_backlog(),
-            "blocking": sock.getblocking(), "inheritable": sock.get_inheritable(), "app": type(self.app.wsgi()).__name__,
+            "blocking": sock.getblocking(), "inheritable": sock.get_inheritable(),
+            "app": type(self.app.wsgi()).__name__,
             "cfg": {name: shown(setting.get()) for name, setting in self.cfg.settings.items()},
             "made": [shown(getattr(self.cfg, name)) for name in MADE],
             "fileno": isinstance(self.tmp.fileno(), int), "updated": time.monotonic() - self.tmp.last_update(),
@@ -71,7 +74,7 @@ class Failing(SyncWorker):
 
 
 class Leaving(SyncWorker):
-    """Exits with the code of the path that is asked for."""
+    """Exits with the code of the path that is asked for, or by an exception that nobody expects."""
 
     def handle_request(self, listener, req, client, addr):
         result = super().handle_request(listener, req, client, addr)
@@ -83,7 +86,7 @@ class Leaving(SyncWorker):
     def run(self):
         self.code = 0
         super().run()
-        raise SystemExit(self.code)
+        raise KeyboardInterrupt if self.code == 255 else SystemExit(self.code)
 
 
 class Stranger:

@@ -203,7 +203,7 @@ def without(server, package):
 def test_gunicorn_that_is_missing(serve, kind):
     server = without(serve(*KINDS[kind][0], app=KINDS[kind][1]), "gunicorn")
     assert server.run() == 1
-    told = re.findall("^Error: .*which is not installed: .*python.* -m pip install gunicorn$", server.log(), re.MULTILINE)
+    told = re.findall("^Error: .*which is not installed: .*python.* -m pip install gunicorn$", server.log(), re.M)
     assert len(told) == 1, server.log()
     assert "Traceback" not in server.log() and "Booting worker" not in server.log()
 
@@ -376,7 +376,7 @@ def test_idle_worker_is_not_taken_for_hung(each):
     before = server.workers()
     assert server.get("/").status == 200
     with pytest.raises(AssertionError):
-        server.wait_log("WORKER TIMEOUT", timeout=4)
+        server.wait_log("WORKER TIMEOUT", timeout=3)
     assert server.workers() == before
 
 
@@ -423,12 +423,14 @@ def test_class_that_counts_in_its_own_way_is_replaced(serve, name):
 
 def test_exit_codes(serve):
     server = serve("-k", "foreign_workers.Leaving", "--workers", 1).start(workers=1)
-    for code in (0, 7):
+    for code in (0, 7, 255):
         [before] = server.workers()
         assert server.get(f"/exit/{code}").status == 200
         server.wait_workers(1, without=[before])
-        told = r"\[INFO\] .* has ended" if code == 0 else r"\[ERROR\] .* exited with code 7"
+        told = r"\[INFO\] .* has ended" if code == 0 else rf"\[ERROR\] .* exited with code {code}"
         server.wait_log(told.replace(".*", rf"Worker \(pid:{before}\)"))
+    assert server.log().count("Traceback") == 1
+    server.wait_log("(?s)Exception in worker process.*^KeyboardInterrupt$")
 
 
 @pytest.mark.parametrize("args, app, code", [

@@ -1,4 +1,4 @@
-"""The tornado kind: applications of tornado and for WSGI on tornado's own server, under the rules of the other kinds."""
+"""The tornado kind: applications of tornado and for WSGI on tornado's own server, by the rules of the other kinds."""
 
 import json
 import re
@@ -174,9 +174,8 @@ def test_access_log(tornado):
     server = tornado("--access-logfile", "access.log", "--access-logformat", layout)
     headers = [("X-Token", "a\"b"), ("Referer", "r"), ("User-Agent", "u"), ("Authorization", "Basic YWxpY2U6c2VjcmV0")]
     server.get("/?q=1", headers=headers + CLOSE)
-    server.wait_log(
-        r'^127\.0\.0\.1 - alice "GET /\?q=1 HTTP/1\.1" 200 14 r u a\\"b \\"[0-9a-f]+\\" /\?q=1 0\.\d{6}$', name="access.log"
-    )
+    line = r'127\.0\.0\.1 - alice "GET /\?q=1 HTTP/1\.1" 200 14 r u a\\"b \\"[0-9a-f]+\\" /\?q=1 0\.\d{6}'
+    server.wait_log(f"^{line}$", name="access.log")
     server.request("HEAD", "/no", headers=CLOSE)
     server.wait_log('"HEAD /no HTTP/1.1" 404 0 ', name="access.log")
 

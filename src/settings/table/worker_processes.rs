@@ -92,7 +92,7 @@ That is where gunicorn-rs would serve in its place: the classes of uvicorn. It h
         doc: "The most requests that one worker handles at a time.
 
 Each is handled by a thread; a thread is only started when it is needed. With more than one the kind is `gthread` where
-it would be `sync`. It has no effect on the kind `asgi`.",
+it would be `sync`. It has no effect on the kinds `asgi` and `tornado`.",
     },
     Setting {
         name: "stream_request_body",
