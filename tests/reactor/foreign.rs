@@ -32,7 +32,10 @@ pub(super) fn with(config: ReactorConfig) -> (Reactor, Client) {
 }
 
 pub(super) fn listening(config: ReactorConfig) -> (Reactor, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listening_at(TcpListener::bind("127.0.0.1:0").unwrap(), config)
+}
+
+pub(super) fn listening_at(listener: TcpListener, config: ReactorConfig) -> (Reactor, SocketAddr) {
     let address = listener.local_addr().unwrap();
     (Reactor::new(vec![Listener::from_fd(listener.into()).unwrap()], config).unwrap(), address)
 }
@@ -56,7 +59,7 @@ pub(super) fn next(reactor: &mut Reactor) -> Box<Exchange> {
 }
 
 /// A loop that watches the reactor's poll.
-fn watched(reactor: &Reactor) -> Poll {
+pub(super) fn watched(reactor: &Reactor) -> Poll {
     let poll = Poll::new().unwrap();
     poll.registry().register(&mut SourceFd(&reactor.as_raw_fd()), Token(0), Interest::READABLE).unwrap();
     poll

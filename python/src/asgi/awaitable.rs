@@ -1,7 +1,7 @@
 //! What `send` gives to await: nearly always what is ready, and `await` goes on. And the futures of those who wait.
 //!
-//! It is a coroutine to whoever asks (`collections.abc.Coroutine`), so that `create_task(send(...))`, `gather` and their
-//! like work as with other servers; and so an error is raised where it is awaited.
+//! It is a coroutine to whoever asks (`collections.abc.Coroutine`), so that `create_task(send(...))`, `gather` and
+//! their like work as with other servers; and so an error is raised where it is awaited.
 //!
 //! So a task whose client is always ready would never let the loop's others have their turn. Every so often one of its
 //! awaitables yields to them first.
