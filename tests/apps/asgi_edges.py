@@ -6,6 +6,7 @@ What it finds out it answers as JSON over HTTP, or tells the log by `note`.
 import asyncio
 import contextvars
 import json
+import logging
 import os
 import sys
 import time
@@ -111,6 +112,22 @@ async def first_step_is_last(scope, receive, send):
     mark = MARK.get()
     MARK.set("left")
     await reply(send, [mark, asyncio.current_task() is not None])
+
+
+# Loggers that fail
+
+
+def tracker_is_down(record):
+    raise ConnectionError("the error tracker is down")
+
+
+async def logger_raises(scope, receive, send):
+    """Raises, and so does the logger that is told of it; a WebSocket is open then."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+    logging.getLogger("gunicorn.error").addFilter(tracker_is_down)
+    raise LookupError("for the tracker")
 
 
 async def pathsend(scope, receive, send):

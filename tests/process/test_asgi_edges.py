@@ -337,3 +337,18 @@ def test_background_work_is_not_cancelled_when_the_grace_is_over(edges):
     assert server.get("/open-gate?work").status == 200
     note(server, "work is done")
     assert "work is cancelled" not in server.log()
+
+
+def test_logger_that_fails_takes_no_request_with_it(edges):
+    server = edges("--worker-connections", 3)
+    for _ in range(5):
+        assert server.get("/logger-raises").status == 500
+    with opened(server, "logger-raises") as client:
+        # A Close that says why.
+        assert message(client) == (8, 2)
+    assert server.stop() == 0
+    # Past the logger, both are told.
+    log = server.log()
+    assert log.count("\nConnectionError: the error tracker is down") == 6
+    assert "\nLookupError: for the tracker" in log
+    assert "Worker exiting" in log

@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict};
+use pyo3::types::PyDict;
 
 use super::awaitable::is_done;
 use super::engine::Engine;
@@ -19,7 +19,6 @@ pub(super) struct Calls {
     run: Py<PyAny>,
     pub(super) cancel: Py<PyAny>,
     pub(super) settle: Py<PyAny>,
-    log: Py<PyAny>,
 }
 
 impl Calls {
@@ -28,7 +27,6 @@ impl Calls {
         engine: &Bound<'_, Engine>,
         event_loop: &Bound<'_, PyAny>,
         runner: &Bound<'_, PyAny>,
-        log: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let of = |object: &Bound<'_, PyAny>, name: &str| object.getattr(name).map(Bound::unbind);
         Ok(Self {
@@ -40,7 +38,6 @@ impl Calls {
             run: of(runner, "run")?,
             cancel: of(runner, "cancel")?,
             settle: of(engine, "settle")?,
-            log: log.clone().unbind(),
         })
     }
 
@@ -57,19 +54,5 @@ impl Calls {
             tasks.bind(py).set_item(client, task)?;
         }
         Ok(is_over)
-    }
-
-    /// Tells the operator of an exception in the application.
-    pub(super) fn report(&self, py: Python<'_>, request: Option<&str>, error: &Bound<'_, PyAny>) -> PyResult<()> {
-        let what = request.map_or_else(|| "after the response".to_owned(), |request| format!("at {request}"));
-        let keywords = [("exc_info", error)];
-        let keywords = keywords.into_py_dict(py)?;
-        let log = self.log.bind(py);
-        log.call_method("error", ("Exception in ASGI application %s", what), Some(&keywords)).map(drop)
-    }
-
-    /// Tells the operator of something that the application has done wrong.
-    pub(super) fn complain(&self, py: Python<'_>, what: &str) -> PyResult<()> {
-        self.log.bind(py).call_method1("error", ("ASGI: %s", what)).map(drop)
     }
 }

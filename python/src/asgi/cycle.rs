@@ -392,7 +392,7 @@ impl Cycle {
             }
         };
         if let Some(complaint) = complaint {
-            self.engine.get().complain(py, complaint)?;
+            message::complaint(complaint).log(py);
         }
         self.conclude(py)
     }
@@ -408,7 +408,7 @@ impl Cycle {
             (inner.is_gone, request)
         };
         if !(is_gone && error.is_instance_of::<PyOSError>()) {
-            self.engine.get().report(py, request.as_deref(), error)?;
+            message::failure(request.as_deref(), error).log(py);
         }
         self.conclude(py)
     }

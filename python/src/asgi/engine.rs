@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gunicorn::http::ws;
+use gunicorn::log;
 use gunicorn::reactor::{Attention, Exchange};
 use gunicorn::time::Time;
 use pyo3::prelude::*;
@@ -18,6 +19,7 @@ use super::hungry::Hungry;
 use super::scope::Scopes;
 use crate::guest::{Guest, Host, State};
 use crate::wsgi::Head;
+use crate::zygote;
 
 /// What the engine keeps to.
 pub(super) struct Terms {
@@ -69,9 +71,8 @@ impl Engine {
         engine: &Bound<'_, Self>,
         event_loop: &Bound<'_, PyAny>,
         runner: &Bound<'_, PyAny>,
-        log: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let calls = Calls::of(engine, event_loop, runner, log)?;
+        let calls = Calls::of(engine, event_loop, runner)?;
         // It is told once.
         let _ = engine.get().calls.set(engine.py(), calls);
         Guest::join(engine, runner)
@@ -132,6 +133,9 @@ impl Engine {
         let place = exchange.place();
         self.guest.complete(py, exchange, began, lane);
         self.detach(place);
+        if let Err(error) = self.hungry.tell(py, self) {
+            log::error!("{}", zygote::traceback(py, &error).trim_end());
+        }
     }
 
     /// Sees to it that the loop calls `turn` in time.
@@ -182,16 +186,6 @@ impl Engine {
         calls.call_later.call1(client.py(), (grace, &calls.cancel, client)).map(drop)
     }
 
-    /// Tells the operator of an exception in the application.
-    pub(super) fn report(&self, py: Python<'_>, request: Option<&str>, error: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.calls(py)?.report(py, request, error)
-    }
-
-    /// Tells the operator of something that the application has done wrong.
-    pub(super) fn complain(&self, py: Python<'_>, what: &str) -> PyResult<()> {
-        self.calls(py)?.complain(py, what)
-    }
-
     /// Whether the worker has begun to stop.
     pub(super) fn is_stopping(&self) -> bool {
         self.guest.is_stopping()
@@ -225,7 +219,7 @@ impl Host for Engine {
     fn turned(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
         let held = this.state().reactor.memory_held();
-        this.hungry.drive(py, held)?;
+        this.hungry.drive(py, held);
         let is_any_fresh = !this.fresh.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         if is_any_fresh {
             this.guest.call_soon(py, &this.calls(py)?.settle)?;

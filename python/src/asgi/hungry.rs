@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use gunicorn::log;
 use pyo3::prelude::*;
 
 use super::engine::Engine;
 use super::websocket::Socket;
+use crate::zygote;
 
 /// Those who wait.
 #[derive(Default)]
@@ -30,13 +32,18 @@ impl Hungry {
     }
 
     /// Drives all of them, if fewer bytes are held than were; who goes on waiting is added anew.
-    pub(super) fn drive(&self, py: Python<'_>, held: u64) -> PyResult<()> {
+    pub(super) fn drive(&self, py: Python<'_>, held: u64) {
         if held >= self.held.load(Relaxed) {
-            return Ok(());
+            return;
         }
         self.held.store(0, Relaxed);
         let waiting = std::mem::take(&mut *self.lock());
-        waiting.into_iter().try_for_each(|socket| Socket::drive_hungry(socket.bind(py)))
+        for socket in waiting {
+            // What goes wrong with one client must not cost the others their turn.
+            if let Err(error) = Socket::drive_hungry(socket.bind(py)) {
+                log::error!("{}", zygote::traceback(py, &error).trim_end());
+            }
+        }
     }
 
     /// Memory has been freed: the loop is to see to those who wait for it.

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 
-use crate::wsgi::Head;
+use crate::wsgi::{Head, Record};
 
 /// The type of a message.
 ///
@@ -112,4 +112,16 @@ pub(super) fn disconnect(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// A message came in the wrong order.
 pub(super) fn unexpected(kind: &Bound<'_, PyString>, what: &str) -> PyErr {
     PyRuntimeError::new_err(format!("unexpected ASGI message '{kind}': {what}"))
+}
+
+/// What the operator is told of an exception in the application.
+pub(super) fn failure(request: Option<&str>, error: &Bound<'_, PyAny>) -> Record {
+    let what = request.map_or_else(|| "after the response".to_owned(), |request| format!("at {request}"));
+    let error = Some(PyErr::from_value(error.clone()));
+    Record { level: "error", message: format!("Exception in ASGI application {what}"), error }
+}
+
+/// What the operator is told of something that the application has done wrong.
+pub(super) fn complaint(what: &str) -> Record {
+    Record { level: "error", message: format!("ASGI: {what}"), error: None }
 }

@@ -114,7 +114,7 @@ fn try_run(
     let scopes = Scopes::new(py, listeners, &settings.root_path, state)?;
     let engine = Bound::new(py, Engine::new(py, guest, scopes, terms)?)?;
     let runner = ASGI.module(py)?.call_method1("Runner", (app, &event_loop, &engine, lifespan, &log))?;
-    Engine::join(&engine, event_loop.bind(py), &runner, log.bind(py))?;
+    Engine::join(&engine, event_loop.bind(py), &runner)?;
     let served = runner.call_method1("serve", (descriptor,));
     engine.get().finish();
     served.map(|_| engine.get().exit_code())

@@ -364,7 +364,7 @@ impl Socket {
         }
         if is_unanswered {
             let complaint = "the application has returned without answering the WebSocket's handshake";
-            slf.get().engine.get().complain(slf.py(), complaint)?;
+            super::message::complaint(complaint).log(slf.py());
         }
         Self::conclude(slf, 403, 1000)
     }
@@ -382,7 +382,7 @@ impl Socket {
             return cycle.get().fail(slf.py(), error);
         }
         if !(is_ended && error.is_instance_of::<PyOSError>()) {
-            slf.get().engine.get().report(slf.py(), Some(&slf.get().request), error)?;
+            super::message::failure(Some(&slf.get().request), error).log(slf.py());
         }
         Self::conclude(slf, 500, 1011)
     }

@@ -21,7 +21,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// Tells the logger.
-    pub(super) fn log(self, py: Python<'_>) {
+    pub(crate) fn log(self, py: Python<'_>) {
         record(py, self.level, &self.message, self.error);
     }
 }
