@@ -64,7 +64,8 @@ class GeventHub:
         self.loop.run_callback(callback)
 
     def call_later(self, seconds, callback):
-        return GeventAlarm(self.loop.timer(seconds), callback)
+        # It does not keep the loop: once the worker has ended, gevent can tell that nothing will wake who still waits.
+        return GeventAlarm(self.loop.timer(seconds, ref=False), callback)
 
     def spawn(self, function, argument):
         """A greenlet that will run, and not yet."""

@@ -423,6 +423,17 @@ def test_greenlets_that_do_not_end_are_killed(green, stack):
     assert "Traceback" not in server.log()
 
 
+def test_thread_that_nothing_can_wake_holds_up_no_end(green):
+    """gevent sees that when nothing else is in its loop: nothing of ours must be."""
+    server = green("--timeout", 60, app="own:app", source=(
+        "import threading\n"
+        "from green_probe import app\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+    ))
+    assert server.get("/").body == b"hello"
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
 def test_quick_end(green, stack, sig):
     server = green("--graceful-timeout", 30)
