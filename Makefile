@@ -70,7 +70,7 @@ test-frameworks: build
 
 # From 3.12 on the first step of an async request is taken at once. A quick build serves: its speed is not tested.
 NEWER = $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
-    for python in python3.14 python3.13 python3.12 $(HOME)/.pyenv/versions/3.1[2-9].*/bin/python3; do \
+    for python in python3.13 python3.12 $(HOME)/.pyenv/versions/3.1[23].*/bin/python3; do \
     $$python -c 'import sys; print(sys.executable); sys.exit(sys.version_info < (3, 12))' 2>/dev/null && break; done)
 NEWER_BUILD = CARGO_TARGET_DIR=target/newer CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
     CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0
