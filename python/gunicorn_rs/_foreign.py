@@ -335,14 +335,14 @@ def join(worker, member, tell_ready):
     def exit_in_earnest(number, frame):
         handle_exit(number, frame)
         if number == signal.SIGQUIT:
-            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
+            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at a second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
     def quit_quickly(number, frame):
         pulse.is_quick = True
-        # In gunicorn's class with threads this waits for ever if it interrupts the handing over of a request: for a lock
-        # that is held below it.
+        # In gunicorn's class with threads this waits for ever if it interrupts the handing over of a request, for a
+        # lock that is held below it.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(QUICK_SECONDS)
         try:
