@@ -18,6 +18,9 @@ BROKEN = 255
 LAST_STEPS = 0.1
 """Seconds that idle threads have to end by themselves."""
 
+QUICK_SECONDS = 3
+"""How long a class may be busy with hearing that it is to end at once."""
+
 # Settings that gunicorn takes as text with commas, and that we have as lists.
 WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
 
@@ -332,13 +335,20 @@ def join(worker, member, tell_ready):
     def exit_in_earnest(number, frame):
         handle_exit(number, frame)
         if number == signal.SIGQUIT:
-            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
+            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at a second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
     def quit_quickly(number, frame):
         pulse.is_quick = True
-        return handle_quit(number, frame)
+        # In gunicorn's class with threads this waits for ever if it interrupts the handing over of a request, for a
+        # lock that is held below it.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(QUICK_SECONDS)
+        try:
+            return handle_quit(number, frame)
+        finally:
+            signal.alarm(0)
 
     worker.run, worker.handle_exit, worker.handle_quit = run_as_member, exit_in_earnest, quit_quickly
 

@@ -499,6 +499,17 @@ def test_quick_end_does_not_wait_for_the_request(each, sig):
         assert server.stop(sig) == 0
 
 
+def test_quick_end_that_hangs(serve):
+    """As that of gunicorn's class with threads does when it interrupts the handing over of a request."""
+    server = with_config(serve(*SHOUTING, "--graceful-timeout", 3600), (
+        "import threading\nlock = threading.Lock()\n"
+        "def worker_int(worker):\n    worker.log.info('probe: hangs')\n    lock.acquire()\n    lock.acquire()\n"
+    )).start(workers=1)
+    assert server.get("/").status == 200
+    assert server.stop(signal.SIGQUIT) == 0
+    server.wait_log("probe: hangs")
+
+
 def test_master_killed_leaves_nothing_behind(each):
     """Though these classes look at their parent once in half a timeout."""
     server = each("--workers", 2, "--timeout", 3600, "--graceful-timeout", 3600).start(workers=2)
