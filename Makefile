@@ -12,7 +12,7 @@ JOBS ?= 4
 VENVS := target/venv
 
 TEST_REQUIREMENTS := pytest pytest-xdist pytest-timeout gunicorn==27.0.1 flask 'django<6' uvloop anyio websockets \
-    kosoku==0.1.0 gevent eventlet flask-sock uvicorn uvicorn-worker aiohttp tornado
+    kosoku==0.1.0 gevent gevent-websocket eventlet flask-sock uvicorn uvicorn-worker aiohttp tornado
 RUN_REQUIREMENTS := flask
 # Apart from the others, which stay small so. Pytest and its plug-ins are those of the tests.
 FRAMEWORK_REQUIREMENTS := pytest pytest-xdist pytest-timeout fastapi starlette 'django<6' quart litestar httpx \

@@ -6,6 +6,7 @@ import re
 import signal
 
 import pytest
+from websockets.sync.client import connect as dial
 
 from harness import eventually, procs, render
 
@@ -150,6 +151,17 @@ def test_classes_of_aiohttp(serve, name, app):
         assert server.get("/").body == b"Hello, World!\n"
     assert server.stop() == 0
     assert "Traceback" not in server.log()
+
+
+def test_class_of_gevent_websocket(serve):
+    worker = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+    server = serve("-k", worker, app="gevent_websocket_app:app").start(workers=1)
+    host, port = server.address()
+    with dial(f"ws://{host}:{port}/", open_timeout=15, close_timeout=15) as one, \
+            dial(f"ws://{host}:{port}/", open_timeout=15, close_timeout=15) as other:
+        for client in (one, other, one):
+            client.send("hello")
+            assert client.recv(timeout=15) == "hello"
 
 
 def test_access_log_format_of_aiohttp(serve):
