@@ -224,6 +224,13 @@ class Client:
         if self.engine.is_overdue():
             self.hub.pause()
 
+    def wait_to_read(self, has_to_send):
+        """Returns when there is more, for which the client may have to send something."""
+        if has_to_send:
+            self.wait(reads=True)
+        else:
+            self.hub.pause()
+
     def wait(self, reads):
         """Returns when there is news of the client, or its time is over, to send something or else to take something."""
         event = self.hub.event()
@@ -245,14 +252,14 @@ class Input:
 
     def read(self, size=None):
         self.client.take_turns()
-        while (data := self.client.engine.try_read(self.body, size)) is None:
-            self.client.wait(reads=True)
+        while isinstance(data := self.client.engine.try_read(self.body, size), bool):
+            self.client.wait_to_read(data)
         return data
 
     def readline(self, size=None):
         self.client.take_turns()
-        while (line := self.client.engine.try_line(self.body, size)) is None:
-            self.client.wait(reads=True)
+        while isinstance(line := self.client.engine.try_line(self.body, size), bool):
+            self.client.wait_to_read(line)
         return line
 
     def readlines(self, hint=None):

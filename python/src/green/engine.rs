@@ -13,12 +13,12 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBool, PyBytes};
 
 use super::call::Call;
 use crate::ffi;
 use crate::guest::{Guest, Host};
-use crate::wsgi::{Dues, FileWrapper, Input, Response, Sending, WsgiApp, body, body_part};
+use crate::wsgi::{Dues, FileWrapper, Input, Pending, Response, Sending, WsgiApp, body, body_part};
 use crate::zygote;
 
 /// How long greenlets may read from and write to clients that keep up with them before the others have their turn.
@@ -279,28 +279,29 @@ impl Engine {
         is_overdue
     }
 
-    /// As `wsgi.input.read`; `None`: the client has yet to send it.
+    /// As `wsgi.input.read`; a bool instead of bytes: they are not here, `true`, for the client has yet to send them, or
+    /// `false`, for it is the others' turn.
     #[pyo3(signature = (input, size=None))]
     fn try_read<'py>(
         &self,
         py: Python<'py>,
         input: &Bound<'py, Input>,
         size: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.check()?;
-        input.get().try_read(py, size)
+        input.get().try_read(py, size).map(|read| read_or_pending(py, read))
     }
 
-    /// As `wsgi.input.readline`; `None`: the client has yet to send it.
+    /// As `wsgi.input.readline`; a bool instead of bytes: as `try_read`.
     #[pyo3(signature = (input, size=None))]
     fn try_line<'py>(
         &self,
         py: Python<'py>,
         input: &Bound<'py, Input>,
         size: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.check()?;
-        input.get().try_line(py, size)
+        input.get().try_line(py, size).map(|read| read_or_pending(py, read))
     }
 
     /// Lends the client's socket, as a descriptor that is the caller's. All that was sent is to be flushed.
@@ -313,5 +314,12 @@ impl Engine {
     /// Tells the operator what no logger takes.
     fn complain(&self, text: &str) {
         log::error::raw(text.as_bytes());
+    }
+}
+
+fn read_or_pending<'py>(py: Python<'py>, read: Result<Bound<'py, PyBytes>, Pending>) -> Bound<'py, PyAny> {
+    match read {
+        Ok(bytes) => bytes.into_any(),
+        Err(pending) => PyBool::new(py, pending == Pending::Client).to_owned().into_any(),
     }
 }
