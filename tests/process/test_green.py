@@ -281,13 +281,13 @@ def test_reader_that_a_request_leaves_behind_is_woken(green):
 
 def test_upload_that_is_read_at_once_lets_the_others_run(green, stack):
     server = green("--stream-request-body", "--limit-request-body", 0)
-    client = stack.enter_context(Sender(server, "/upload", 512 * MB))
+    client = stack.enter_context(Sender(server, "/upload", 256 * MB))
     server.wait_log("told begins")
     served = 0
-    while client.sent < 500 * MB:
+    while client.sent < 250 * MB:
         assert server.get("/").body == b"hello"
         served += 1
-    assert served > 20
+    assert served > 50
 
 
 def test_line_is_searched_once(green):
@@ -295,15 +295,15 @@ def test_line_is_searched_once(green):
     server = green("--stream-request-body", "--limit-request-body", 0)
     [worker] = server.workers()
     with server.connect() as client:
-        client.send(render("POST", "/line", {"Content-Length": str(64 * MB + 500)}) + b"x" * (64 * MB))
+        client.send(render("POST", "/line", {"Content-Length": str(64 * MB + 1000)}) + b"x" * (64 * MB))
         server.wait_log("told begins")
         assert server.get("/").body == b"hello"
         before = procs.cpu_seconds(worker)
-        for _ in range(500):
+        for _ in range(1000):
             client.send(b"x")
             assert server.get("/").body == b"hello"
-        assert client.response().body == str(64 * MB + 500).encode()
-        assert procs.cpu_seconds(worker) - before < 2
+        assert client.response().body == str(64 * MB + 1000).encode()
+        assert procs.cpu_seconds(worker) - before < 0.8
 
 
 def test_socket_that_is_looked_at_is_not_made(green):
