@@ -232,7 +232,7 @@ class Client:
             self.hub.pause()
 
     def wait(self, reads):
-        """Returns when there is news of the client, or its time is over, to send something or else to take something."""
+        """Returns when there is news of the client, or its time to send, or else to take, something is over."""
         event = self.hub.event()
         self.engine.watch(self.response, event, reads)
         try:
@@ -463,7 +463,10 @@ def exceptions():
 
 
 def end_with(forker):
-    """Has this process end when the greenlet does, which has forked it: beyond that it would be a worker that nobody knows."""
+    """Has this process end when the greenlet does that has forked it.
+
+    A child that comes back from there would be a worker that nobody knows.
+    """
     import greenlet
 
     def look(*_):

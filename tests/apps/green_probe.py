@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from urllib.parse import parse_qs
@@ -276,6 +277,18 @@ def play_hook(environ, start_response):
 
         GreenThread.__init__ = fail
     return text(start_response, "armed")
+
+
+def play_squelch(environ, start_response):
+    """What eventlet does with what is raised where a descriptor is ready, as by a handler of a signal."""
+    from eventlet.hubs import get_hub
+
+    for descriptor in list(get_hub().listeners["read"]):
+        try:
+            raise LookupError("the handler fails")
+        except LookupError:
+            get_hub().squelch_exception(descriptor, sys.exc_info())
+    return text(start_response, "squelched")
 
 
 def play_kill(environ, start_response):

@@ -588,6 +588,16 @@ def test_greenlet_that_cannot_be_made_costs_its_request_alone(green):
         assert server.get("/").body == b"hello"
 
 
+def test_descriptor_that_eventlet_drops_is_watched_again(serve):
+    server = serve("-k", "eventlet", app="green_probe:app").start(workers=1)
+    assert server.get("/squelch").body == b"squelched"
+    server.wait_log("Removing descriptor")
+    began = time.monotonic()
+    for _ in range(10):
+        assert server.get("/").body == b"hello"
+    assert time.monotonic() - began < 3, "it is not by a timer that they are found"
+
+
 def test_greenlet_that_never_begins_is_answered(green):
     server = green("--graceful-timeout", 20)
     assert server.get("/kill").body == b"armed"

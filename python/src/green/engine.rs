@@ -279,8 +279,8 @@ impl Engine {
         is_overdue
     }
 
-    /// As `wsgi.input.read`; a bool instead of bytes: they are not here, `true`, for the client has yet to send them, or
-    /// `false`, for it is the others' turn.
+    /// As `wsgi.input.read`. A bool instead of bytes: they are not here, `true`, as the client has yet to send them, or
+    /// `false`, as it is the others' turn.
     #[pyo3(signature = (input, size=None))]
     fn try_read<'py>(
         &self,
@@ -292,7 +292,7 @@ impl Engine {
         input.get().try_read(py, size).map(|read| read_or_pending(py, read))
     }
 
-    /// As `wsgi.input.readline`; a bool instead of bytes: as `try_read`.
+    /// As `wsgi.input.readline`. A bool instead of bytes: as `try_read`.
     #[pyo3(signature = (input, size=None))]
     fn try_line<'py>(
         &self,
