@@ -124,6 +124,9 @@ class EventletHub:
     @staticmethod
     def patch(eventlet):
         eventlet.monkey_patch()
+        # It has kept the selector that it found when it was imported, which may have been before this.
+        green = importlib.import_module("selectors").DefaultSelector
+        importlib.import_module("socketserver")._ServerSelector = green
 
     @staticmethod
     def renew(eventlet):
@@ -159,7 +162,17 @@ class EventletHub:
         def ignore(*_):
             pass
 
-        self.listener = self.hub.add(self.hub.READ, descriptor, lambda _: callback(), ignore, ignore)
+        def add():
+            self.listener = self.hub.add(self.hub.READ, descriptor, callback, ignore, ignore)
+
+        def forgive(fileno, exc_info):
+            # Where an exception is raised, as by a handler of a signal, the hub no longer watches the descriptor.
+            squelch(fileno, exc_info)
+            if fileno == descriptor:
+                add()
+
+        squelch, self.hub.squelch_exception = self.hub.squelch_exception, forgive
+        add()
 
     def unwatch(self):
         self.hub.remove(self.listener)
@@ -200,26 +213,34 @@ class Client:
     def flush(self):
         """Returns when the client has taken all that was sent."""
         while not self.engine.try_flush(self.response):
-            self.wait()
+            self.wait(reads=False)
 
     def make_room(self):
         """Returns when more may be sent."""
         while not self.engine.has_room(self.response):
-            self.wait()
+            self.wait(reads=False)
 
     def take_turns(self):
         """Lets the others run, if that has not been done for some time: a client that is fast never has us wait."""
         if self.engine.is_overdue():
             self.hub.pause()
 
-    def wait(self):
-        """Returns when there is news of the client, or its time is over."""
+    def wait_to_read(self, has_to_send):
+        """Returns when there is more, for which the client may have to send something."""
+        if has_to_send:
+            self.wait(reads=True)
+        else:
+            self.hub.pause()
+
+    def wait(self, reads):
+        """Returns when there is news of the client, or its time to send, or else to take, something is over."""
         event = self.hub.event()
-        self.engine.watch(self.response, event)
+        self.engine.watch(self.response, event, reads)
         try:
             event.wait()
-        finally:
-            self.engine.unwatch(self.response, event)
+        except BaseException:
+            self.engine.unwatch(self.response, event, reads)
+            raise
 
 
 class Input:
@@ -232,14 +253,14 @@ class Input:
 
     def read(self, size=None):
         self.client.take_turns()
-        while (data := self.client.engine.try_read(self.body, size)) is None:
-            self.client.wait()
+        while isinstance(data := self.client.engine.try_read(self.body, size), bool):
+            self.client.wait_to_read(data)
         return data
 
     def readline(self, size=None):
         self.client.take_turns()
-        while (line := self.client.engine.try_line(self.body, size)) is None:
-            self.client.wait()
+        while isinstance(line := self.client.engine.try_line(self.body, size), bool):
+            self.client.wait_to_read(line)
         return line
 
     def readlines(self, hint=None):
@@ -272,6 +293,9 @@ class ClientSocket:
         self._client, self._socket = client, None
 
     def __getattr__(self, name):
+        # What looks at an object, or makes one without `__init__` as `copy` does, asks for names that no socket has.
+        if name.startswith("__") or name in self.__slots__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if self._socket is None:
             client = self._client
             client.flush()
@@ -307,7 +331,6 @@ class Runner:
         self.wrapper = None
         self.greenlets = set()
         self.idle = None
-        self.forker = None
 
     # What the application is given
 
@@ -342,11 +365,12 @@ class Runner:
     # Requests
 
     def start(self, call):
-        """Makes a greenlet of a request."""
-        self.greenlets.add(self.hub.spawn(self.run, call))
+        """Makes a greenlet of a request. Nobody else keeps the call: one whose greenlet never begins ends with it."""
+        self.hub.spawn(self.run, call)
 
     def run(self, call):
         """A request, in its greenlet."""
+        self.greenlets.add(self.current())
         try:
             self.answer(call)
         except BaseException as error:
@@ -360,9 +384,6 @@ class Runner:
             self.greenlets.discard(self.current())
             if self.idle is not None and not self.greenlets:
                 self.idle.wake()
-            if self.forker is self.current():
-                # A child that comes back would be a worker that nobody knows.
-                os._exit(0)
 
     def answer(self, call):
         environ, start_response, client, refusal = call.begin()
@@ -423,8 +444,8 @@ class Runner:
     def leave(self):
         """In a fork: leaves the clients to the parent. The hub goes on, with all greenlets."""
         self.engine.leave()
-        self.forker = self.current()
         self.hub.leave()
+        end_with(self.current())
 
     def end_greenlets(self):
         self.log.warning("Worker graceful timeout (pid:%s)", os.getpid())
@@ -440,3 +461,18 @@ def exceptions():
     import greenlet
 
     return greenlet.GreenletExit, greenlet.getcurrent
+
+
+def end_with(forker):
+    """Has this process end when the greenlet does that has forked it.
+
+    A child that comes back from there would be a worker that nobody knows.
+    """
+    import greenlet
+
+    def look(*_):
+        if forker.dead:
+            os._exit(0)
+
+    # Not all greenlets can be linked: the threads of eventlet are bare ones.
+    greenlet.settrace(look)

@@ -20,6 +20,7 @@ use gunicorn::worker::control::{Control, Stop};
 use gunicorn::worker::lifecycle::{Course, Lifecycle};
 use gunicorn::worker::{AccessLog, BROKEN, WorkerContext};
 use pyo3::PyClass;
+use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -37,7 +38,7 @@ pub(crate) trait Host: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + S
     /// A request has arrived; it has a lane of the scoreboard if there is one.
     ///
     /// # Errors
-    /// What nothing can be done about.
+    /// Whatever goes wrong with this one.
     fn begin(slf: &Bound<'_, Self>, exchange: Box<Exchange>, lane: Option<usize>) -> PyResult<()>;
 
     /// There is news of an exchange that is attended to.
@@ -213,7 +214,7 @@ impl Guest {
             return;
         }
         if let Err(error) = self.schedule(py) {
-            log::error!("{}", zygote::traceback(py, &error).trim_end());
+            complain(py, &error);
         }
     }
 
@@ -233,7 +234,8 @@ impl Guest {
             let end = state.end.filter(|_| state.exit_code.is_none());
             let deadline = [state.reactor.next_deadline(), end, is_done.then_some(now)].into_iter().flatten().min();
             let Some(due) = deadline else { return Ok(()) };
-            if due > now && state.timer.as_ref().is_some_and(|(timer, _)| *timer <= due) {
+            // One that should have rung may have been lost to an exception of somebody else's in the loop.
+            if due > now && state.timer.as_ref().is_some_and(|(timer, _)| *timer <= due && *timer > now) {
                 return Ok(());
             }
             (due, now)
@@ -258,10 +260,11 @@ impl Guest {
         self.call_soon(py, &self.calls(py)?.soon)
     }
 
-    /// The reactor's poll is readable.
+    /// The reactor's poll is readable. Whatever goes wrong, the loop calls again: what raises a hub does not watch any
+    /// more.
     ///
     /// # Errors
-    /// Those of the host.
+    /// What ends the worker.
     pub(crate) fn turn<H: Host>(host: &Bound<'_, H>) -> PyResult<()> {
         let (py, this) = (host.py(), host.get().guest());
         if this.has_left() {
@@ -269,16 +272,16 @@ impl Guest {
         }
         this.state().defers = true;
         let turned = Self::turn_until_done(host);
-        let again = *turned.as_ref().unwrap_or(&false);
         let settles = H::turned(host);
-        this.state().defers = matches!(settles, Ok(true));
-        let settles = settles?;
-        if again {
-            this.call_soon(py, &this.calls(py)?.turn)?;
-        } else if !settles {
-            this.schedule(py)?;
-        }
-        turned.map(drop)
+        let defers = matches!(settles, Ok(true));
+        this.state().defers = defers;
+        let scheduled = match turned {
+            Ok(true) => this.calls(py).and_then(|calls| this.call_soon(py, &calls.turn)),
+            _ if defers => Ok(()),
+            _ => this.schedule(py),
+        };
+        // The next turn is seen to: now an exception may end this one.
+        [turned.map(drop), settles.map(drop), scheduled].into_iter().try_for_each(|result| carry_on(py, result))
     }
 
     /// Turns until nothing is due, or others are to have their turn: then another one is due.
@@ -303,7 +306,7 @@ impl Guest {
     /// The time for which `turn` was wanted has come.
     ///
     /// # Errors
-    /// Those of the host.
+    /// As `turn`.
     pub(crate) fn alarm<H: Host>(host: &Bound<'_, H>) -> PyResult<()> {
         let timer = host.get().guest().state().timer.take();
         drop(timer);
@@ -313,7 +316,7 @@ impl Guest {
     /// There was something to do at once.
     ///
     /// # Errors
-    /// Those of the host.
+    /// As `turn`.
     pub(crate) fn soon<H: Host>(host: &Bound<'_, H>) -> PyResult<()> {
         host.get().guest().state().is_soon = false;
         Self::turn(host)
@@ -337,11 +340,11 @@ impl Guest {
         for news in this.wait_no_time() {
             // It is told once: what goes wrong with one client must not cost the others theirs.
             if let Err(error) = H::tell(host, news) {
-                log::error!("{}", zygote::traceback(py, &error).trim_end());
+                complain(py, &error);
             }
         }
         while let Some((exchange, lane)) = this.next_exchange() {
-            H::begin(host, exchange, lane)?;
+            carry_on(py, H::begin(host, exchange, lane))?;
         }
         this.follow_course(host)?;
         let state = this.state();
@@ -413,10 +416,13 @@ impl Guest {
             (is_over, begins_to_stop)
         };
         if begins_to_stop {
-            H::begin_to_stop(host)?;
+            carry_on(host.py(), H::begin_to_stop(host))?;
         }
-        if is_over {
-            self.calls(host.py())?.stop.call0(host.py())?;
+        if is_over && let Err(error) = self.calls(host.py())?.stop.call0(host.py()) {
+            // It has to be told, be it by the next turn.
+            self.state().is_over = false;
+            self.turn_soon(host.py())?;
+            return Err(error);
         }
         if self.control.take_reopen() {
             log::reopen();
@@ -459,4 +465,23 @@ impl Guest {
         self.leave();
         self.state().lifecycle.finish();
     }
+}
+
+/// Tells the operator of an exception, unless it is one that ends the worker.
+///
+/// # Errors
+/// `SystemExit`.
+fn carry_on(py: Python<'_>, result: PyResult<()>) -> PyResult<()> {
+    match result {
+        Err(exit) if exit.is_instance_of::<PySystemExit>(py) => Err(exit),
+        Err(error) => {
+            complain(py, &error);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn complain(py: Python<'_>, error: &PyErr) {
+    log::error!("{}", zygote::traceback(py, error).trim_end());
 }

@@ -1,11 +1,14 @@
 """A WSGI application that waits, as blocking code does: whatever makes it green is not in here."""
 
 import base64
+import copy
 import hashlib
+import http.server
 import os
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from urllib.parse import parse_qs
@@ -14,6 +17,7 @@ import loaded
 
 IMPORTED = {"pid": os.getpid(), "socket": socket.socket.__module__, "sleep": time.sleep.__module__}
 """What the standard library was when this was imported."""
+LIBRARY = IMPORTED["socket"]
 INSIDE = {"now": 0, "most": 0}
 """Requests in `sleep`."""
 NEWS = threading.Event()
@@ -154,6 +158,62 @@ def play_parts(environ, start_response, count, size="65536", by="yield"):
         tell(f"ended after {sent}")
 
 
+def play_bounded(environ, start_response, count, seconds):
+    """Reads for so long, whatever comes of it, and then sends so many parts."""
+    if "gevent" in LIBRARY:
+        from gevent import Timeout
+    else:
+        from eventlet import Timeout
+    try:
+        with Timeout(float(seconds), False):
+            environ["wsgi.input"].read()
+    except TimeoutError:
+        tell("too slow")
+    return play_parts(environ, start_response, count)
+
+
+def play_leave_reader(environ, start_response):
+    """A thread that the request leaves behind waits for the body."""
+    body, begun = environ["wsgi.input"], threading.Event()
+
+    def run():
+        begun.set()
+        try:
+            body.read()
+        except Exception as error:
+            tell(f"reader left behind: {error}")
+
+    threading.Thread(target=run).start()
+    begun.wait()
+    return text(start_response, "left")
+
+
+def play_upload(environ, start_response):
+    """Reads the body, at once."""
+    tell("begins")
+    return text(start_response, len(environ["wsgi.input"].read()))
+
+
+def play_line(environ, start_response):
+    """Reads the body, as one line."""
+    tell("begins")
+    return text(start_response, len(environ["wsgi.input"].readline()))
+
+
+def play_copy(environ, start_response):
+    """What the debuggers and templates do with an object."""
+    connection = environ["gunicorn.socket"]
+    return text(start_response, f"{hasattr(connection, '__html__')} {type(copy.copy(connection)).__name__}")
+
+
+def play_server(environ, start_response):
+    """A server of the standard library in a thread; answers when it has begun."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    time.sleep(0.01)
+    return text(start_response, server.server_port)
+
+
 def play_whole(environ, start_response, count, size="1048576"):
     """As many blocks, as a list."""
     start_response("200 OK", [])
@@ -180,6 +240,79 @@ def play_fork_and_return(environ, start_response, how):
         return text(start_response, "child")
     os.waitpid(child, 0)
     return text(start_response, "parent")
+
+
+def play_thread_fork(environ, start_response):
+    """The child comes back from a thread, and so to nobody."""
+    children = []
+
+    def run():
+        child = os.fork()
+        if child:
+            children.append(child)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return text(start_response, children[0])
+
+
+def play_hook(environ, start_response):
+    """The next greenlet cannot be made."""
+    if "gevent" in LIBRARY:
+        from gevent import Greenlet
+
+        def fail(_):
+            Greenlet.remove_spawn_callback(fail)
+            raise LookupError("the hook fails")
+
+        Greenlet.add_spawn_callback(fail)
+    else:
+        from eventlet.greenthread import GreenThread
+        make = GreenThread.__init__
+
+        def fail(*_):
+            GreenThread.__init__ = make
+            raise LookupError("the hook fails")
+
+        GreenThread.__init__ = fail
+    return text(start_response, "armed")
+
+
+def play_squelch(environ, start_response):
+    """What eventlet does with what is raised where a descriptor is ready, as by a handler of a signal."""
+    from eventlet.hubs import get_hub
+
+    for descriptor in list(get_hub().listeners["read"]):
+        try:
+            raise LookupError("the handler fails")
+        except LookupError:
+            get_hub().squelch_exception(descriptor, sys.exc_info())
+    return text(start_response, "squelched")
+
+
+def play_kill(environ, start_response):
+    """The next greenlet is killed before it has begun."""
+    if "gevent" in LIBRARY:
+        from gevent import Greenlet
+
+        def kill(greenlet):
+            Greenlet.remove_spawn_callback(kill)
+            greenlet.kill(block=False)
+
+        Greenlet.add_spawn_callback(kill)
+    else:
+        import eventlet
+        from eventlet import greenthread
+        make = greenthread.GreenThread.__init__
+
+        def kill(self, parent):
+            greenthread.GreenThread.__init__ = make
+            make(self, parent)
+            eventlet.hubs.get_hub().schedule_call_global(0, eventlet.kill, self)
+
+        greenthread.GreenThread.__init__ = kill
+    return text(start_response, "armed")
 
 
 def play_spin(environ, start_response):

@@ -186,17 +186,17 @@ def test_upload_as_fast_as_it_goes_lets_the_others_run(green, stack):
 class Sender(Background):
     """A client that sends lines as fast as it can."""
 
-    def __init__(self, server):
+    def __init__(self, server, target="/count", size=10**12):
         super().__init__()
         self.connection = server.connect()
-        self.sent = 0
+        self.target, self.size, self.sent = target, size, 0
 
     def run(self):
         lines = (b"x" * 63 + b"\n") * 16384
         with self.connection as connection:
-            connection.send(render("POST", "/count", {"Content-Length": str(10**12)}))
-            while not self.ending.is_set():
-                self.sent += connection.socket.send(lines)
+            connection.send(render("POST", self.target, {"Content-Length": str(self.size)}))
+            while not self.ending.is_set() and self.sent < self.size:
+                self.sent += connection.socket.send(lines[:self.size - self.sent])
 
 
 def test_multithread_is_told(green):
@@ -252,6 +252,71 @@ def test_upload_whose_client_is_too_slow(green):
         client.send(render("POST", "/count", {"Content-Length": "1000000"}) + b"x" * 300000)
         assert client.response().status == 408
     server.wait_log("told fails: TimeoutError")
+
+
+@pytest.mark.parametrize("seconds", [0.5, 20], ids=["interrupted", "too-slow"])
+def test_time_to_read_is_not_counted_when_nobody_reads(green, seconds):
+    """The hub would run without end for somebody who waits until the client takes what it is sent."""
+    server = green("--stream-request-body", "--client-body-timeout", 1)
+    [worker] = server.workers()
+    with server.connect() as client:
+        target = f"/bounded?count=1000&seconds={seconds}"
+        client.send(render("POST", target, {"Content-Length": "1000000"}) + b"x" * 300000)
+        assert client.head().status == 200
+        # Longer than the client had to send something; the measure is what the worker does in that time.
+        time.sleep(1)
+        before = procs.cpu_seconds(worker)
+        time.sleep(1)
+        assert procs.cpu_seconds(worker) - before < 0.3
+    server.wait_log(r"told ended after \d+")
+
+
+def test_reader_that_a_request_leaves_behind_is_woken(green):
+    server = green("--stream-request-body")
+    with server.connect() as client:
+        client.send(render("POST", "/leave-reader", {"Content-Length": "1000000"}) + b"x" * 300000)
+        assert client.response().body == b"left"
+        server.wait_log("told reader left behind: .* after its request had ended")
+
+
+def test_upload_that_is_read_at_once_lets_the_others_run(green, stack):
+    server = green("--stream-request-body", "--limit-request-body", 0)
+    client = stack.enter_context(Sender(server, "/upload", 256 * MB))
+    server.wait_log("told begins")
+    served = 0
+    while client.sent < 250 * MB:
+        assert server.get("/").body == b"hello"
+        served += 1
+    assert served > 50
+
+
+def test_line_is_searched_once(green):
+    """A byte at a time after many: a search from the beginning of them would take all of the worker's time."""
+    server = green("--stream-request-body", "--limit-request-body", 0)
+    [worker] = server.workers()
+    with server.connect() as client:
+        client.send(render("POST", "/line", {"Content-Length": str(64 * MB + 1000)}) + b"x" * (64 * MB))
+        server.wait_log("told begins")
+        assert server.get("/").body == b"hello"
+        before = procs.cpu_seconds(worker)
+        for _ in range(1000):
+            client.send(b"x")
+            assert server.get("/").body == b"hello"
+        assert client.response().body == str(64 * MB + 1000).encode()
+        assert procs.cpu_seconds(worker) - before < 0.8
+
+
+def test_socket_that_is_looked_at_is_not_made(green):
+    assert green().get("/copy").body == b"False ClientSocket"
+
+
+def test_server_of_the_standard_library_in_a_thread(green):
+    server = green()
+    assert int(server.get("/server").body) > 0
+    began = time.monotonic()
+    for _ in range(10):
+        assert server.get("/sleep?seconds=0.01").body == b"slept"
+    assert time.monotonic() - began < 2
 
 
 def test_upload_without_streaming_is_whole(green):
@@ -515,6 +580,43 @@ def test_fork_that_comes_back_ends(green, how):
             assert client.request("GET", f"/fork-and-return?how={how}").body == b"parent"
         assert client.request("GET", "/").body == b"hello"
         assert client.buffer == b""
+
+
+def test_fork_in_a_thread_that_comes_back_ends(green):
+    server = green()
+    [worker] = server.workers()
+    child = int(server.get("/thread-fork").body)
+    eventually(lambda: not procs.alive(child), what="the child has ended")
+    assert server.get("/pid").body == str(worker).encode()
+
+
+def test_greenlet_that_cannot_be_made_costs_its_request_alone(green):
+    server = green()
+    assert server.get("/hook").body == b"armed"
+    assert server.get("/").status == 500
+    server.wait_log("ERROR.* LookupError: the hook fails")
+    for _ in range(3):
+        assert server.get("/").body == b"hello"
+
+
+def test_descriptor_that_eventlet_drops_is_watched_again(serve):
+    server = serve("-k", "eventlet", app="green_probe:app").start(workers=1)
+    assert server.get("/squelch").body == b"squelched"
+    server.wait_log("Removing descriptor")
+    began = time.monotonic()
+    for _ in range(10):
+        assert server.get("/").body == b"hello"
+    assert time.monotonic() - began < 3, "it is not by a timer that they are found"
+
+
+def test_greenlet_that_never_begins_is_answered(green):
+    server = green("--graceful-timeout", 20)
+    assert server.get("/kill").body == b"armed"
+    assert server.get("/").status == 500
+    assert server.get("/").body == b"hello"
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 10, "nobody waits for a greenlet that has not begun"
 
 
 def test_failure_is_told_and_answered(green):

@@ -56,14 +56,18 @@ impl Call {
 
     /// A fork that comes this far has nothing to do with the client.
     fn give_back(&self, py: Python<'_>, mut exchange: Box<Exchange>, instead: Option<&Instead>) {
-        if self.engine.get().guest().has_left() {
+        let engine = self.engine.get();
+        if engine.guest().has_left() {
             // Dropped, it would shut the connection down.
             return std::mem::forget(exchange);
         }
         if let Some(instead) = instead {
             instead.give(&mut exchange);
         }
-        self.engine.get().guest().complete(py, exchange, self.began, self.lane);
+        let place = exchange.place();
+        engine.guest().complete(py, exchange, self.began, self.lane);
+        // Who waits for the client now, a greenlet that the request has left behind, waits in vain.
+        engine.wake_or_complain(py, place);
     }
 
     /// Takes the exchange back from the application; nobody has it any more if it has ended.
@@ -124,6 +128,24 @@ impl Call {
             (Stage::Failed(exchange, instead), None) => self.give_back(py, exchange, Some(&instead)),
             (_, None) => {}
         }
+    }
+}
+
+impl Drop for Call {
+    /// A greenlet that is killed before it has begun, or that could not be made, ends nothing: its request fails here.
+    /// Nobody drops one with a lock in hand.
+    fn drop(&mut self) {
+        let (exchange, instead) = match self.take() {
+            Stage::Fresh(exchange) => (exchange, Instead::Page(500, String::new())),
+            Stage::Failed(exchange, instead) => (exchange, instead),
+            Stage::Lent(_) | Stage::Ended => return,
+        };
+        if self.engine.get().guest().has_left() {
+            return std::mem::forget(exchange);
+        }
+        // Without an interpreter there is no reactor that would take it back.
+        let mut exchange = Some(exchange);
+        Python::try_attach(|py| exchange.take().map(|exchange| self.give_back(py, exchange, Some(&instead))));
     }
 }
 

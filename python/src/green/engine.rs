@@ -1,6 +1,7 @@
 //! The reactor in a hub: what the hub calls, and what greenlets ask of the client. Nothing here waits.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBool, PyBytes};
 
 use super::call::Call;
 use crate::ffi;
 use crate::guest::{Guest, Host};
-use crate::wsgi::{FileWrapper, Input, Response, Sending, WsgiApp, body, body_part};
+use crate::wsgi::{Dues, FileWrapper, Input, Pending, Response, Sending, WsgiApp, body, body_part};
+use crate::zygote;
 
 /// How long greenlets may read from and write to clients that keep up with them before the others have their turn.
 const SLICE: Duration = Duration::from_millis(10);
@@ -33,7 +35,14 @@ pub(super) struct Engine {
     /// Makes a greenlet of a call.
     start: PyOnceLock<Py<PyAny>>,
     /// What wakes the greenlets that wait for a client, by the places of the connections.
-    waiting: Mutex<HashMap<usize, Vec<Py<PyAny>>>>,
+    waiting: Mutex<HashMap<usize, Vec<Waiter>>>,
+}
+
+/// A greenlet that waits for a client.
+struct Waiter {
+    event: Py<PyAny>,
+    /// It waits for what the client sends, and not until it takes what it is sent.
+    reads: bool,
 }
 
 impl Engine {
@@ -61,8 +70,25 @@ impl Engine {
         *self.slice.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<usize, Vec<Py<PyAny>>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<usize, Vec<Waiter>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whoever waits for the client at this place; no failure of one costs the others their news.
+    pub(super) fn wake_or_complain(&self, py: Python<'_>, place: usize) {
+        let waiting = self.waiting().remove(&place);
+        for waiter in waiting.into_iter().flatten() {
+            if let Err(error) = waiter.event.call_method0(py, intern!(py, "wake")) {
+                log::error!("{}", zygote::traceback(py, &error).trim_end());
+            }
+        }
+    }
+
+    /// Has the reactor tell of this place when the first of those who wait there has waited long enough.
+    fn set_deadline(&self, place: usize, dues: Dues) {
+        let due_of = |waiter: &Waiter| if waiter.reads { dues.read } else { dues.write };
+        let due = self.waiting().get(&place).and_then(|waiters| waiters.iter().filter_map(due_of).min());
+        self.guest.state().reactor.set_deadline(place, due);
     }
 
     /// Sends what waits until `is_enough`; `false`: the client takes no more for now. One that takes nothing for too
@@ -77,6 +103,7 @@ impl Engine {
         let now = clock::now();
         match sending.dues.write {
             Some(due) if !moved && due <= now => {
+                sending.dues.write = None;
                 let lost = sending.exchange.lose();
                 sending.noted(lost)?;
             }
@@ -103,9 +130,8 @@ impl Host for Engine {
     }
 
     fn tell(slf: &Bound<'_, Self>, news: Attention) -> PyResult<()> {
-        let py = slf.py();
-        let waiting = slf.get().waiting().remove(&news.place);
-        waiting.into_iter().flatten().try_for_each(|event| event.call_method0(py, intern!(py, "wake")).map(drop))
+        slf.get().wake_or_complain(slf.py(), news.place);
+        Ok(())
     }
 
     fn turned(_: &Bound<'_, Self>) -> PyResult<bool> {
@@ -119,8 +145,9 @@ impl Host for Engine {
 
 #[pymethods]
 impl Engine {
-    /// The reactor's poll is readable.
-    fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
+    /// The reactor's poll is readable. A hub may say which descriptor that is.
+    #[pyo3(signature = (_descriptor=None))]
+    fn turn(slf: &Bound<'_, Self>, _descriptor: Option<i32>) -> PyResult<()> {
         Guest::turn(slf)
     }
 
@@ -154,30 +181,35 @@ impl Engine {
         self.guest.last_left()
     }
 
-    /// Has the event woken by the next news of the client, or when its time is over.
-    fn watch(&self, py: Python<'_>, response: &Bound<'_, Response>, event: Py<PyAny>) -> PyResult<()> {
+    /// Has the event woken by the next news of the client, or when the time is over that it has to send something, for
+    /// one who `reads`, or else to take something.
+    fn watch(&self, py: Python<'_>, response: &Bound<'_, Response>, event: Py<PyAny>, reads: bool) -> PyResult<()> {
         self.check()?;
         response.get().with(|sending| {
             self.guest.attend(&mut sending.exchange);
-            let due = [sending.dues.write, sending.dues.read].into_iter().flatten().min();
             let place = sending.exchange.place();
-            self.waiting().entry(place).or_default().push(event);
-            self.guest.state().reactor.set_deadline(place, due);
+            self.waiting().entry(place).or_default().push(Waiter { event, reads });
+            self.set_deadline(place, sending.dues);
         })?;
         self.guest.schedule(py)
     }
 
-    /// Nobody waits for the event any more.
-    fn unwatch(&self, response: &Bound<'_, Response>, event: &Bound<'_, PyAny>) {
+    /// Who waited for the event has been interrupted, and waits for nothing any more: the client's time is not counted
+    /// until somebody waits for it again.
+    fn unwatch(&self, response: &Bound<'_, Response>, event: &Bound<'_, PyAny>, reads: bool) {
         // One whose request has ended was told of its end.
-        let Ok(place) = response.get().with(|sending| sending.exchange.place()) else { return };
-        let mut waiting = self.waiting();
-        if let Some(events) = waiting.get_mut(&place) {
-            events.retain(|other| !other.is(event));
-            if events.is_empty() {
-                waiting.remove(&place);
+        let _ = response.get().with(|sending| {
+            let due = if reads { &mut sending.dues.read } else { &mut sending.dues.write };
+            *due = None;
+            let place = sending.exchange.place();
+            if let Entry::Occupied(mut waiting) = self.waiting().entry(place) {
+                waiting.get_mut().retain(|waiter| !waiter.event.is(event));
+                if waiting.get().is_empty() {
+                    waiting.remove();
+                }
             }
-        }
+            self.set_deadline(place, sending.dues);
+        });
     }
 
     /// Sends a part of a body; `false`: the client has yet to take some of it, or others wait for their turn.
@@ -247,28 +279,29 @@ impl Engine {
         is_overdue
     }
 
-    /// As `wsgi.input.read`; `None`: the client has yet to send it.
+    /// As `wsgi.input.read`. A bool instead of bytes: they are not here, `true`, as the client has yet to send them, or
+    /// `false`, as it is the others' turn.
     #[pyo3(signature = (input, size=None))]
     fn try_read<'py>(
         &self,
         py: Python<'py>,
         input: &Bound<'py, Input>,
         size: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.check()?;
-        input.get().try_read(py, size)
+        input.get().try_read(py, size).map(|read| read_or_pending(py, read))
     }
 
-    /// As `wsgi.input.readline`; `None`: the client has yet to send it.
+    /// As `wsgi.input.readline`. A bool instead of bytes: as `try_read`.
     #[pyo3(signature = (input, size=None))]
     fn try_line<'py>(
         &self,
         py: Python<'py>,
         input: &Bound<'py, Input>,
         size: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.check()?;
-        input.get().try_line(py, size)
+        input.get().try_line(py, size).map(|read| read_or_pending(py, read))
     }
 
     /// Lends the client's socket, as a descriptor that is the caller's. All that was sent is to be flushed.
@@ -281,5 +314,12 @@ impl Engine {
     /// Tells the operator what no logger takes.
     fn complain(&self, text: &str) {
         log::error::raw(text.as_bytes());
+    }
+}
+
+fn read_or_pending<'py>(py: Python<'py>, read: Result<Bound<'py, PyBytes>, Pending>) -> Bound<'py, PyAny> {
+    match read {
+        Ok(bytes) => bytes.into_any(),
+        Err(pending) => PyBool::new(py, pending == Pending::Client).to_owned().into_any(),
     }
 }

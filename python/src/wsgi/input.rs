@@ -14,6 +14,25 @@ use pyo3::types::{PyBytes, PyInt, PyList};
 use super::checkout::{Checkout, Unavailable};
 use super::response::Response;
 
+/// How many bytes one who waits elsewhere takes from a client in one go.
+const SPOON: usize = 1 << 20;
+
+/// What one who waits elsewhere has to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// The client has yet to send it.
+    Client,
+    /// The client is fast: first others have their turn.
+    Turn,
+}
+
+/// What is asked for: as much as there is, up to so many bytes.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Bytes(u64),
+    Line(u64),
+}
+
 /// The Python object.
 #[derive(Debug)]
 #[pyclass(frozen, name = "Input", module = "gunicorn_rs")]
@@ -41,12 +60,12 @@ impl Input {
 
     fn line<'py>(&self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         self.with(|body| {
-            body.fill(|| self.response.get().read_body(py).map(Some), line_of(size))?;
+            body.fill(|| self.response.get().read_body(py).map(Some), Wanted::Line(size), usize::MAX)?;
             body.read_line(py, size)
         })
     }
 
-    /// As `read`, for one who waits elsewhere: `None`, the client has not sent it yet.
+    /// As `read`, for one who waits elsewhere.
     ///
     /// # Errors
     /// As `read`.
@@ -54,15 +73,15 @@ impl Input {
         &self,
         py: Python<'py>,
         size: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Result<Bound<'py, PyBytes>, Pending>> {
         let size = limit(size)?;
-        self.with(|body| {
-            let is_here = body.fill(|| self.response.get().try_body(), |bytes| bytes.len() as u64 >= size)?;
-            is_here.then(|| body.read(py, size)).transpose()
+        self.with(|body| match body.fill(|| self.response.get().try_body(), Wanted::Bytes(size), SPOON)? {
+            Some(pending) => Ok(Err(pending)),
+            None => body.read(py, size).map(Ok),
         })
     }
 
-    /// As `readline`, for one who waits elsewhere: `None`, the client has not sent it yet.
+    /// As `readline`, for one who waits elsewhere.
     ///
     /// # Errors
     /// As `readline`.
@@ -70,11 +89,11 @@ impl Input {
         &self,
         py: Python<'py>,
         size: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Result<Bound<'py, PyBytes>, Pending>> {
         let size = limit(size)?;
-        self.with(|body| {
-            let is_here = body.fill(|| self.response.get().try_body(), line_of(size))?;
-            is_here.then(|| body.read_line(py, size)).transpose()
+        self.with(|body| match body.fill(|| self.response.get().try_body(), Wanted::Line(size), SPOON)? {
+            Some(pending) => Ok(Err(pending)),
+            None => body.read_line(py, size).map(Ok),
         })
     }
 
@@ -92,7 +111,7 @@ impl Input {
     fn read<'py>(&self, py: Python<'py>, size: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
         let size = limit(size)?;
         self.with(|body| {
-            body.fill(|| self.response.get().read_body(py).map(Some), |bytes| bytes.len() as u64 >= size)?;
+            body.fill(|| self.response.get().read_body(py).map(Some), Wanted::Bytes(size), usize::MAX)?;
             body.read(py, size)
         })
     }
@@ -132,15 +151,6 @@ impl Input {
     }
 }
 
-/// Whether a line of so many bytes at most is here; of what it has seen it searches no byte twice.
-fn line_of(size: u64) -> impl FnMut(&[u8]) -> bool {
-    let mut searched = 0;
-    move |bytes| {
-        let new = bytes.get(std::mem::replace(&mut searched, bytes.len())..).unwrap_or_default();
-        bytes.len() as u64 >= size || memchr::memchr(b'\n', new).is_some()
-    }
-}
-
 /// A `size` argument: `None` and negative numbers mean everything.
 fn limit(size: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
     let Some(size) = size.filter(|size| !size.is_none()) else { return Ok(u64::MAX) };
@@ -154,14 +164,24 @@ fn limit(size: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
 /// What is left of a body.
 #[derive(Debug)]
 enum Body {
-    Memory { bytes: Vec<u8>, at: usize, is_open: bool },
-    File { file: BufReader<File>, left: u64 },
+    Memory {
+        bytes: Vec<u8>,
+        /// What lies before has been read.
+        at: usize,
+        /// So many bytes from there on have been searched for the end of a line, in vain.
+        searched: usize,
+        is_open: bool,
+    },
+    File {
+        file: BufReader<File>,
+        left: u64,
+    },
 }
 
 impl Body {
     fn new(body: RequestBody) -> Self {
         match body {
-            RequestBody::Memory(bytes) => Self::Memory { bytes, at: 0, is_open: false },
+            RequestBody::Memory(bytes) => Self::Memory { bytes, at: 0, searched: 0, is_open: false },
             RequestBody::File(file, left) => Self::File { file: BufReader::new(file), left },
         }
     }
@@ -177,34 +197,60 @@ impl Body {
                 bytes
             }
         };
-        Self::Memory { bytes, at: 0, is_open: true }
+        Self::Memory { bytes, at: 0, searched: 0, is_open: true }
     }
 
-    /// Adds what `next` gives until there `is_enough` of an open body, or the whole rest of it; `false`: it gives no
-    /// more for now.
+    /// Adds what `next` gives until what is wanted of an open body is here, or the whole rest of it. Says what keeps it
+    /// from that: `next` gives no more for now, or has given so much, in bytes, that it is the others' turn.
     fn fill(
         &mut self,
         mut next: impl FnMut() -> PyResult<Option<Vec<u8>>>,
-        mut is_enough: impl FnMut(&[u8]) -> bool,
-    ) -> PyResult<bool> {
-        let Self::Memory { bytes, at, is_open } = self else { return Ok(true) };
-        while *is_open && !is_enough(bytes.get(*at..).unwrap_or_default()) {
-            let Some(more) = next()? else { return Ok(false) };
-            *is_open = !more.is_empty();
-            if *at > 0 {
-                bytes.drain(..*at);
-                *at = 0;
+        wanted: Wanted,
+        most: usize,
+    ) -> PyResult<Option<Pending>> {
+        let mut added = 0;
+        while self.lacks(wanted) {
+            if added >= most {
+                return Ok(Some(Pending::Turn));
             }
-            bytes.extend_from_slice(&more);
+            let Some(more) = next()? else { return Ok(Some(Pending::Client)) };
+            added += more.len();
+            self.add(&more);
         }
-        Ok(true)
+        Ok(None)
+    }
+
+    /// Whether this is not here, and may still come. No byte is searched twice.
+    fn lacks(&mut self, wanted: Wanted) -> bool {
+        let Self::Memory { bytes, at, searched, is_open: true } = self else { return false };
+        let rest = bytes.get(*at..).unwrap_or_default();
+        match wanted {
+            Wanted::Bytes(size) => (rest.len() as u64) < size,
+            Wanted::Line(size) => {
+                let new = rest.get(*searched..).unwrap_or_default();
+                let is_here = rest.len() as u64 >= size || memchr::memchr(b'\n', new).is_some();
+                if !is_here {
+                    *searched = rest.len();
+                }
+                !is_here
+            }
+        }
+    }
+
+    /// Adds what has arrived; nothing is the end.
+    fn add(&mut self, more: &[u8]) {
+        let Self::Memory { bytes, at, is_open, .. } = self else { return };
+        *is_open = !more.is_empty();
+        bytes.drain(..std::mem::take(at));
+        bytes.extend_from_slice(more);
     }
 
     fn read<'py>(&mut self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         match self {
-            Self::Memory { bytes, at, .. } => {
+            Self::Memory { bytes, at, searched, .. } => {
                 let rest = first(bytes.get(*at..).unwrap_or_default(), size);
                 *at += rest.len();
+                *searched = searched.saturating_sub(rest.len());
                 Ok(PyBytes::new(py, rest))
             }
             Self::File { file, left } => {
@@ -218,10 +264,11 @@ impl Body {
     /// Up to and with the next line feed, at most `size` bytes.
     fn read_line<'py>(&mut self, py: Python<'py>, size: u64) -> PyResult<Bound<'py, PyBytes>> {
         match self {
-            Self::Memory { bytes, at, .. } => {
+            Self::Memory { bytes, at, searched, .. } => {
                 let rest = first(bytes.get(*at..).unwrap_or_default(), size);
                 let line = memchr::memchr(b'\n', rest).map_or(rest, |end| &rest[..=end]);
                 *at += line.len();
+                *searched = searched.saturating_sub(line.len());
                 Ok(PyBytes::new(py, line))
             }
             Self::File { file, left } => Ok(PyBytes::new(py, &read_file_line(file, left, size)?)),

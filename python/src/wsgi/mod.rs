@@ -54,10 +54,10 @@ use environ::{EnvironError, Environs};
 use errors::ErrorStream;
 pub(crate) use file::FileWrapper;
 pub(crate) use head::Head;
-pub(crate) use input::Input;
+pub(crate) use input::{Input, Pending};
 pub(crate) use kit::Kit;
 pub(crate) use report::Record;
-pub(crate) use response::{Response, Sending, body_part};
+pub(crate) use response::{Dues, Response, Sending, body_part};
 
 /// What the environ says about the server.
 #[derive(Debug, Clone)]

@@ -278,6 +278,7 @@ impl Response {
             let (now, due) = (clock::now(), sending.dues.read);
             match sending.exchange.try_body() {
                 Ok(None) if due.is_some_and(|due| due <= now) => {
+                    sending.dues.read = None;
                     sending.exchange.give_up_body();
                     Err(broken(BodyError::TooSlow))
                 }
