@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import time
 
 import loaded
@@ -62,6 +63,32 @@ class Parts(tornado.web.RequestHandler):
             await self.flush()
 
 
+class Big(tornado.web.RequestHandler):
+    """Sends more than any socket takes at once, and is done before its client has it."""
+
+    def get(self):
+        self.write(b"x" * int(self.get_argument("size")))
+
+    def on_finish(self):
+        note("has answered")
+
+
+class Detached(tornado.web.RequestHandler):
+    """Leaves HTTP, and wants to know itself when the client goes."""
+
+    def get(self):
+        stream = self.detach()
+        stream.set_close_callback(lambda: note("detached client has gone"))
+        stream.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+class Exit(tornado.web.RequestHandler):
+    """Ends the process from a callback of the loop."""
+
+    def get(self):
+        tornado.ioloop.IOLoop.current().add_callback(sys.exit, int(self.get_argument("code")))
+
+
 @tornado.web.stream_request_body
 class Upload(tornado.web.RequestHandler):
     """Counts the body as it arrives."""
@@ -104,7 +131,7 @@ class Blocking(tornado.websocket.WebSocketHandler):
 
 app = tornado.web.Application([
     ("/", Hello), ("/process", Process), ("/wait", Wait), ("/hang", Hang), ("/parts", Parts), ("/upload", Upload),
-    ("/fail", Fail), ("/echo", Echo), ("/blocking", Blocking),
+    ("/big", Big), ("/detached", Detached), ("/exit", Exit), ("/fail", Fail), ("/echo", Echo), ("/blocking", Blocking),
 ])
 
 IMPORTED_IN = os.getpid()

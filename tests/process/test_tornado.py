@@ -280,6 +280,74 @@ def test_term_does_not_wait_for_idle_connections(tornado):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_end_waits_until_a_slow_client_has_its_response(tornado, sig):
+    server = tornado("--graceful-timeout", 3600)
+    before = server.workers()
+    with server.connect() as slow, server.connect() as idle:
+        slow.send(render("GET", "/big?size=20000000"))
+        server.wait_log("probe: has answered")
+        assert idle.request("GET", "/").status == 200
+        server.signal(sig)
+        # From then on the worker waits for nobody who is idle.
+        assert idle.ended() == b""
+        assert server.workers()[:1] == before
+        assert slow.head().get("connection") is None
+        size = len(slow.buffer)
+        while part := slow.socket.recv(1 << 20):
+            size += len(part)
+        assert size == 20_000_000
+    if sig == signal.SIGTERM:
+        assert server.wait_exit() == 0
+    else:
+        server.wait_workers(1, without=before)
+
+
+def test_response_that_ends_after_the_wait_for_the_idle_ends_its_connection(tornado):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as streamed, server.connect() as idle:
+        streamed.send(render("GET", "/parts"))
+        server.path("part-0").touch()
+        assert streamed.head().get("connection") is None
+        assert idle.request("GET", "/").status == 200
+        server.signal(signal.SIGTERM)
+        assert idle.ended() == b""
+        for number in range(1, 3):
+            server.path(f"part-{number}").touch()
+        assert b"part 2\n" in streamed.ended()
+    assert server.wait_exit() == 0
+
+
+def test_end_waits_for_a_request_that_has_begun_to_arrive(tornado):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as partial, server.connect() as idle:
+        assert partial.request("GET", "/").status == 200
+        partial.send(b"GET / HTTP/1.1\r\nHost:")
+        assert idle.request("GET", "/").status == 200
+        server.signal(signal.SIGTERM)
+        assert idle.ended() == b""
+        partial.send(b" a\r\n\r\n")
+        response = partial.response()
+        assert (response.status, response.get("connection")) == (200, "close")
+        assert partial.ended() == b""
+    assert server.wait_exit() == 0
+
+
+def test_end_hears_of_detached_clients_that_go(tornado):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as stray:
+        stray.send(render("GET", "/detached"))
+        assert stray.head().status == 200
+    server.wait_log("probe: detached client has gone")
+    with server.connect() as stray:
+        stray.send(render("GET", "/detached"))
+        assert stray.head().status == 200
+        server.signal(signal.SIGTERM)
+        server.wait_log("Handling signal: term")
+    assert server.wait_exit() == 0
+    assert server.log().count("probe: detached client has gone") == 2
+
+
 def test_websockets_are_told_of_the_end(tornado):
     server = tornado("--graceful-timeout", 3600)
     with websocket(server, "/echo") as client:
