@@ -231,8 +231,8 @@ class Pulse:
     It is also where a worker is looked at from time to time. The first beat after it has booted says that it serves.
     """
 
-    def __init__(self, worker, member, tell_ready):
-        self.file, self.worker, self.member, self.tell_ready = worker.tmp, worker, member, tell_ready
+    def __init__(self, worker, member, master):
+        self.file, self.worker, self.member, self.master = worker.tmp, worker, member, master
         self.updated = time.monotonic()
         self.is_ready = self.is_quick = False
         self.counted = 0
@@ -255,10 +255,12 @@ class Pulse:
     def be_ready(self):
         self.is_ready = True
         try:
-            self.tell_ready()
+            self.master.hear_ready()
         except OSError as error:
             self.worker.log.error("The master cannot be told that the worker serves: %s", error)
             self.worker.alive = False
+            # Not every loop looks at that.
+            signal.raise_signal(signal.SIGTERM)
 
     def count(self):
         """Counts down `max_requests` for a class that counts its requests in `nr`: so it has a successor first."""
@@ -268,7 +270,7 @@ class Pulse:
             self.worker.alive = False
 
 
-def work(foreign, member, tell_ready, descriptors, age, application):
+def work(foreign, member, master, descriptors, age, application):
     """A worker's life, as gunicorn's arbiter has it run.
 
     Gives the exit code, and how many threads are left that nobody is to wait for.
@@ -280,7 +282,7 @@ def work(foreign, member, tell_ready, descriptors, age, application):
     server, worker = Server(foreign, app, listeners, age), None
     try:
         worker = foreign.worker_class(age, os.getppid(), listeners, app, cfg.timeout / 2.0, cfg, log)
-        join(worker, member, tell_ready)
+        join(worker, member, master)
         cfg.post_fork(server, worker)
         worker.init_process()
         code = 0
@@ -316,11 +318,16 @@ def share_reopening(log, member):
     log.reopen_files = reopen_both
 
 
-def join(worker, member, tell_ready):
+def join(worker, member, master):
     """Makes a worker one of ours, by what it calls itself."""
     worker.pid = os.getpid()
-    worker.tmp = pulse = Pulse(worker, member, tell_ready)
-    run, handle_exit, handle_quit = worker.run, worker.handle_exit, worker.handle_quit
+    worker.tmp = pulse = Pulse(worker, member, master)
+    load_wsgi, run, handle_exit, handle_quit = worker.load_wsgi, worker.run, worker.handle_exit, worker.handle_quit
+
+    def load_as_member():
+        # Here gunicorn's workers have just changed their user.
+        master.follow()
+        return load_wsgi()
 
     def run_as_member():
         dump_stacks_before_class(member.error_descriptor)
@@ -340,7 +347,8 @@ def join(worker, member, tell_ready):
         pulse.is_quick = True
         return handle_quit(number, frame)
 
-    worker.run, worker.handle_exit, worker.handle_quit = run_as_member, exit_in_earnest, quit_quickly
+    worker.load_wsgi, worker.run = load_as_member, run_as_member
+    worker.handle_exit, worker.handle_quit = exit_in_earnest, quit_quickly
 
 
 def dump_stacks_before_class(descriptor):

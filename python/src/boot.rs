@@ -153,10 +153,12 @@ fn prepare_application(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> R
 /// Not for longer than a request may take to finish does a worker live without its master.
 pub(crate) fn follow_master(grace: Duration, master: i32) -> io::Result<()> {
     parent::outlive_parent_by(grace)?;
-    match parent::is_orphaned(master) {
-        true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone")),
-        false => Ok(()),
+    if !parent::is_orphaned(master) {
+        return Ok(());
     }
+    // Nobody else will say so.
+    parent::mourn_parent();
+    Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone"))
 }
 
 fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {

@@ -286,6 +286,27 @@ def test_privileges_are_dropped_by_the_class(serve):
     eventually(lambda: not server.processes(), what="nobody outlives the master")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may change its user")
+@pytest.mark.parametrize("args, step", [
+    (("--user", "nobody"), "time.sleep(3600)"),
+    ((), "os.setuid(65534)\nwhile os.getppid() == MASTER:\n    time.sleep(0.01)"),
+])
+def test_master_killed_while_a_worker_of_another_user_boots(serve, args, step):
+    """The kernel forgets to tell of the master's end when the user changes."""
+    server = serve(*UVICORN, *args, "--graceful-timeout", 1, "--workers", 1, app="slow:app")
+    server.write("slow.py", (
+        "import os, time\n"
+        "async def app(scope, receive, send):\n    pass\n"
+        "MASTER = os.getppid()\n"
+        f"os.write(2, b'probe: boots\\n')\n{step}\n"
+    ))
+    server.directory.chmod(0o755)
+    server.launch().wait_log("probe: boots")
+    server.signal(signal.SIGKILL)
+    server.wait_exit()
+    eventually(lambda: not server.processes(), what="nobody outlives the master")
+
+
 def test_preload(serve):
     server = serve(*SHOUTING, "--workers", 2, "--preload").start(workers=2)
     process = json.loads(server.get("/process").body)
