@@ -73,6 +73,13 @@ class Failing(SyncWorker):
         raise RuntimeError("no such device")
 
 
+class Returning(SyncWorker):
+    """Is ready, and then has nothing to do."""
+
+    def run(self):
+        self.notify()
+
+
 class Leaving(SyncWorker):
     """Exits with the code of the path that is asked for, or by an exception that nobody expects."""
 

@@ -448,10 +448,16 @@ def test_exit_codes(serve):
         [before] = server.workers()
         assert server.get(f"/exit/{code}").status == 200
         server.wait_workers(1, without=[before])
-        told = r"\[INFO\] .* has ended" if code == 0 else rf"\[ERROR\] .* exited with code {code}"
+        told = rf"\[ERROR\] .* exited with code {code}" if code else r"\[WARNING\] .* has ended without being told to"
         server.wait_log(told.replace(".*", rf"Worker \(pid:{before}\)"))
     assert server.log().count("Traceback") == 1
     server.wait_log("(?s)Exception in worker process.*^KeyboardInterrupt$")
+
+
+def test_class_that_returns_at_once_has_to_wait(serve):
+    server = serve("-k", "foreign_workers.Returning", "--workers", 1).launch()
+    server.wait_log("No worker could be started or kept for long: the next try is in 1.0 s")
+    assert booted(server) == 3
 
 
 @pytest.mark.parametrize("args, app, code", [

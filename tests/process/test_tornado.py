@@ -228,6 +228,20 @@ def test_idle_loop_and_long_requests_are_not_taken_for_hung(tornado):
     assert server.workers() == workers
 
 
+@pytest.mark.parametrize("code, told", [
+    (0, r"\[WARNING\] .* has ended without being told to"), (7, "exited with code 7"), (3, "exited with code 1"),
+])
+def test_application_that_exits(tornado, code, told):
+    server = tornado()
+    [before] = server.workers()
+    with server.connect() as client:
+        client.send(render("GET", f"/exit?code={code}"))
+        server.wait_log(rf"SystemExit: {code}$")
+        server.wait_log(told)
+    server.wait_workers(1, without=[before])
+    assert server.get("/", headers=CLOSE).status == 200
+
+
 # Ending
 
 
