@@ -21,6 +21,9 @@ LAST_STEPS = 0.1
 # Settings that gunicorn takes as text with commas, and that we have as lists.
 WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
 
+# Modules of gunicorn whose workers count requests in `nr`, and end at `max_requests`: we count for them.
+COUNTING = tuple("gunicorn.workers." + name for name in ("sync", "gthread", "base_async", "gasgi", "gtornado"))
+
 # Files in which modules are imported.
 NOT_THE_USERS = ("gunicorn_rs/_foreign.py", "importlib/__init__.py", "<frozen importlib._bootstrap>",
                  "<frozen importlib._bootstrap_external>")
@@ -238,7 +241,10 @@ class Pulse:
         self.counted = 0
 
     def __getattr__(self, name):
-        # The file that gunicorn has in this place is still there: `fileno` and `close` are its.
+        # The file that gunicorn has in this place is still there: `fileno` and `close` are its. A copy that is being
+        # made has no file yet.
+        if name == "file" or name.startswith("__"):
+            raise AttributeError(name)
         return getattr(self.file, name)
 
     def notify(self):
@@ -254,6 +260,8 @@ class Pulse:
 
     def be_ready(self):
         self.is_ready = True
+        if any(each.__module__ in COUNTING for each in type(self.worker).__mro__):
+            self.worker.max_requests = sys.maxsize
         try:
             self.master.hear_ready()
         except OSError as error:
@@ -331,21 +339,23 @@ def join(worker, member, master):
 
     def run_as_member():
         dump_stacks_before_class(member.error_descriptor)
+        # So has gunicorn's `init_process`, if it is the one that is used.
+        worker.booted = True
         if not worker.cfg.timeout and not pulse.is_ready:
             # It need not have a heartbeat.
             pulse.be_ready()
         return run()
 
-    def exit_in_earnest(number, frame):
-        handle_exit(number, frame)
-        if number == signal.SIGQUIT:
+    def exit_in_earnest(*args, **kwargs):
+        handle_exit(*args, **kwargs)
+        if (args[0] if args else kwargs.get("sig")) == signal.SIGQUIT:
             # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    def quit_quickly(number, frame):
+    def quit_quickly(*args, **kwargs):
         pulse.is_quick = True
-        return handle_quit(number, frame)
+        return handle_quit(*args, **kwargs)
 
     worker.load_wsgi, worker.run = load_as_member, run_as_member
     worker.handle_exit, worker.handle_quit = exit_in_earnest, quit_quickly
@@ -401,5 +411,5 @@ def leave(server, worker, cfg, log):
     try:
         worker.tmp.close()
         cfg.worker_exit(server, worker)
-    except Exception:
+    except BaseException:
         log.warning("Exception during worker exit:\n%s", traceback.format_exc())

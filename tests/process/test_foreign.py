@@ -410,10 +410,10 @@ def test_class_without_a_heartbeat(serve):
     assert server.get("/").body == b"silent" and not set(before) & set(server.workers())
 
 
-@pytest.mark.parametrize("name", ["sync", "gthread"])
-def test_recycling_has_a_successor_first(serve, hammer, name):
+@pytest.mark.parametrize("name, most", [("sync", 30), ("sync", 1), ("gthread", 30)])
+def test_recycling_has_a_successor_first(serve, hammer, name, most):
     kind, app = KINDS[name]
-    server = serve(*kind, "--workers", 1, "--max-requests", 30, app=app).start(workers=1)
+    server = serve(*kind, "--workers", 1, "--max-requests", most, app=app).start(workers=1)
     with hammer(server) as client:
         eventually(lambda: booted(server) >= 4, timeout=60)
     assert client.failures == []
@@ -452,6 +452,28 @@ def test_exit_codes(serve):
         server.wait_log(told.replace(".*", rf"Worker \(pid:{before}\)"))
     assert server.log().count("Traceback") == 1
     server.wait_log("(?s)Exception in worker process.*^KeyboardInterrupt$")
+
+
+def test_class_that_does_everything_in_its_own_way(serve):
+    server = serve("-k", "foreign_workers.Apart", "--workers", 1).start(workers=1)
+    before = server.workers()
+    server.signal(signal.SIGHUP)
+    server.wait_log("Reloaded: generation 2 serves")
+    server.wait_log("probe: leaves")
+    assert server.get("/").status == 200 and not set(before) & set(server.workers())
+    assert server.stop(signal.SIGQUIT) == 0
+    assert f"probe: quits at {int(signal.SIGQUIT)}" in server.log() and "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(7)", "KeyboardInterrupt"])
+def test_hook_that_fails_does_not_change_the_end(serve, raised):
+    config = f"def worker_exit(server, worker):\n    raise {raised}\n"
+    server = with_config(serve(*SHOUTING), config).start(workers=1)
+    [worker] = server.workers()
+    os.kill(worker, signal.SIGTERM)
+    server.wait_workers(1, without=[worker])
+    server.wait_log(rf"\[WARNING\] Worker \(pid:{worker}\) has ended")
+    server.wait_log("(?s)Exception during worker exit.*^" + raised.partition("(")[0])
 
 
 def test_class_that_returns_at_once_has_to_wait(serve):
