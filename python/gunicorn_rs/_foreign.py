@@ -298,6 +298,7 @@ def work(foreign, member, master, descriptors, age, application):
         code = exit_code(error.code, log)
     except BaseException as error:
         code = fail(error, worker, app, log)
+    member.disregard_signals()
     member.finish()
     if worker is None:
         return code, 0

@@ -57,6 +57,9 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> i32 {
         Some(_) => foreign::run(py, loaded, seat),
         None => boot(py, loaded, seat).map(|worker| serve::serve(py, worker)),
     };
+    if let Err(error) = signals::disregard_for_good(py) {
+        log::error!("{}", zygote::traceback(py, &error).trim_end());
+    }
     match served {
         Ok(ended) => {
             log::info!("Worker exiting (pid: {})", process::pid());

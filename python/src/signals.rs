@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use gunicorn::log;
 use gunicorn::sys::fd;
-use gunicorn::sys::signals::{self, GROUP, INT, QUIT, TERM, USR1};
+use gunicorn::sys::signals::{self, GROUP, HUP, INT, QUIT, TERM, TTIN, TTOU, USR1, USR2, WINCH};
 use gunicorn::worker::control::{Control, Stop};
 
 /// What this worker has been told.
@@ -96,6 +96,15 @@ pub(crate) fn install_until_class(py: Python<'_>) -> PyResult<()> {
     let quickly = wrap_pyfunction!(stop_quickly, py)?;
     [TERM, INT, QUIT].iter().try_for_each(|number| install(&module, *number, quickly.as_any()))?;
     install(&module, USR1, wrap_pyfunction!(reopen_logs_now, py)?.as_any())
+}
+
+/// Makes a process that ends deaf to what an operator sends to all workers, a rotation of the logs for one: event loops
+/// and the interpreter put the signals that they handle back to killing the process when they end. Those that are
+/// ignored they leave alone.
+pub(crate) fn disregard_for_good(py: Python<'_>) -> PyResult<()> {
+    let module = py.import("signal")?;
+    let ignored = module.getattr("SIG_IGN")?;
+    [HUP, TTIN, TTOU, USR1, USR2, WINCH].iter().try_for_each(|number| install(&module, *number, &ignored))
 }
 
 fn install(module: &Bound<'_, PyModule>, number: i32, handler: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -476,6 +476,20 @@ def test_hook_that_fails_does_not_change_the_end(serve, raised):
     server.wait_log("(?s)Exception during worker exit.*^" + raised.partition("(")[0])
 
 
+# At TERM uvicorn's has killed itself by then.
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"uvicorn"}))
+def test_rotation_of_the_logs_does_not_hurt_who_ends(serve, kind):
+    class_, app = KINDS[kind]
+    server = with_config(serve(*class_, app=app), (
+        "import os, signal\n"
+        "def worker_exit(server, worker):\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    worker.log.info('probe: hook worker_exit')\n"
+    )).start(workers=1)
+    assert server.stop() == 0
+    assert "probe: hook worker_exit" in server.log() and "Worker exiting" in server.log()
+
+
 def test_class_that_returns_at_once_has_to_wait(serve):
     server = serve("-k", "foreign_workers.Returning", "--workers", 1).launch()
     server.wait_log("No worker could be started or kept for long: the next try is in 1.0 s")
