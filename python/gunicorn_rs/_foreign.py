@@ -8,15 +8,11 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 
 APP_LOAD_FAILED = 4
 BROKEN = 255
-
-LAST_STEPS = 0.1
-"""Seconds that idle threads have to end by themselves."""
 
 # Settings that gunicorn takes as text with commas, and that we have as lists.
 WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
@@ -281,7 +277,7 @@ class Pulse:
 def work(foreign, member, master, descriptors, age, application):
     """A worker's life, as gunicorn's arbiter has it run.
 
-    Gives the exit code, and how many threads are left that nobody is to wait for.
+    Gives the exit code, and whether nobody is to wait for what is left of it.
     """
     cfg, log = foreign.cfg, foreign.log
     share_reopening(log, member)
@@ -301,9 +297,9 @@ def work(foreign, member, master, descriptors, age, application):
     member.disregard_signals()
     member.finish()
     if worker is None:
-        return code, 0
+        return code, False
     leave(server, worker, cfg, log)
-    return code, busy_threads() if getattr(worker.tmp, "is_quick", False) else 0
+    return code, getattr(worker.tmp, "is_quick", False)
 
 
 def listener(descriptor, cfg, log):
@@ -331,7 +327,7 @@ def join(worker, member, master):
     """Makes a worker one of ours, by what it calls itself."""
     worker.pid = os.getpid()
     worker.tmp = pulse = Pulse(worker, member, master)
-    load_wsgi, run, handle_exit, handle_quit = worker.load_wsgi, worker.run, worker.handle_exit, worker.handle_quit
+    load_wsgi, run, init_signals, handle_exit = worker.load_wsgi, worker.run, worker.init_signals, worker.handle_exit
 
     def load_as_member():
         # Here gunicorn's workers have just changed their user.
@@ -350,16 +346,29 @@ def join(worker, member, master):
     def exit_in_earnest(*args, **kwargs):
         handle_exit(*args, **kwargs)
         if (args[0] if args else kwargs.get("sig")) == signal.SIGQUIT:
+            pulse.is_quick = True
             # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    def quit_quickly(*args, **kwargs):
-        pulse.is_quick = True
-        return handle_quit(*args, **kwargs)
+    def take_signals():
+        init_signals()
+        for number in (signal.SIGQUIT, signal.SIGINT):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                signal.signal(number, quickly(handler))
 
-    worker.load_wsgi, worker.run = load_as_member, run_as_member
-    worker.handle_exit, worker.handle_quit = exit_in_earnest, quit_quickly
+    def quickly(handler):
+        """The handler of a signal after which nobody is waited for."""
+
+        def handle(*args, **kwargs):
+            pulse.is_quick = True
+            return handler(*args, **kwargs)
+
+        return handle
+
+    worker.load_wsgi, worker.run, worker.init_signals = load_as_member, run_as_member, take_signals
+    worker.handle_exit, worker.handle_quit = exit_in_earnest, quickly(worker.handle_quit)
 
 
 def dump_stacks_before_class(descriptor):
@@ -394,18 +403,6 @@ def fail(error, worker, app, log):
     code, text = app.apps.explain(error)
     log.error("%s", text.rstrip())
     return code
-
-
-def busy_threads():
-    """How many threads the interpreter would wait for at its end, but for those that are just about to end."""
-    end = time.monotonic() + LAST_STEPS
-    for thread in others():
-        thread.join(max(end - time.monotonic(), 0))
-    return len(others())
-
-
-def others():
-    return [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
 
 
 def leave(server, worker, cfg, log):

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use crate::asgi::{self, Asgi};
+use crate::glue::THREADS;
 use crate::green;
 use crate::zygote::{self, Loaded};
 use crate::{foreign, serve, signals, tornado};
@@ -117,6 +118,15 @@ fn boot(py: Python<'_>, mut loaded: Loaded, seat: Seat) -> Result<Worker, zygote
     cells.set_ready();
     tell_ready(&loaded.ready, seat.slot).map_err(|error| failed("tell the master", error))?;
     Ok(Worker { loaded, app, slot: seat.slot, cells, wake })
+}
+
+/// How many threads the interpreter would wait for at its end.
+pub(crate) fn busy_threads(py: Python<'_>) -> usize {
+    let count = || THREADS.module(py)?.call_method0("busy")?.extract();
+    count().unwrap_or_else(|error: PyErr| {
+        log::error!("{}", zygote::traceback(py, &error).trim_end());
+        0
+    })
 }
 
 /// Ends the process though threads are still in the application, which an orderly end of the interpreter would wait for

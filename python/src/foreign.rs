@@ -72,12 +72,12 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> Result<Ended, F
     // It looks at its parent once in half a timeout, or not at all.
     parent::terminate_with_parent();
     let ended = work(py, loaded, seat, cells);
-    let (code, stuck) = ended.map_err(|error| boot::failed("run its class", zygote::traceback(py, &error)))?;
-    Ok(Ended { code, stuck })
+    let (code, is_quick) = ended.map_err(|error| boot::failed("run its class", zygote::traceback(py, &error)))?;
+    Ok(Ended { code, stuck: if is_quick { boot::busy_threads(py) } else { 0 } })
 }
 
-/// Gives the exit code and the number of threads that are not to be waited for.
-fn work(py: Python<'_>, loaded: Loaded, seat: Seat, cells: &'static SlotCells) -> PyResult<(i32, usize)> {
+/// Gives the exit code, and whether threads are not to be waited for.
+fn work(py: Python<'_>, loaded: Loaded, seat: Seat, cells: &'static SlotCells) -> PyResult<(i32, bool)> {
     let Loaded { settings, ready, listeners, app, foreign, .. } = loaded;
     let master = Master { ready: ready.try_clone()?, seat, cells, grace: settings.graceful_timeout };
     let member = Bound::new(py, Member::new(&serve::context(&settings, settings.timeout, cells, ready, seat.slot)))?;

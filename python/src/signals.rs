@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
@@ -20,6 +21,14 @@ pub(crate) static CONTROL: Control = Control::new();
 /// The end of a pipe, written to when a signal has arrived. Kept as long as the process lives: the interpreter's signal
 /// handler writes to it too.
 static WAKE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Whether INT or QUIT has come.
+static HURRIES: AtomicBool = AtomicBool::new(false);
+
+/// Whether an operator has asked for a quick end. A worker that has ended by itself tells itself to stop, too.
+pub(crate) fn is_hurried() -> bool {
+    HURRIES.load(Ordering::Relaxed)
+}
 
 /// Ends the wait of whoever watches the pipe. The interpreter's own handler has done so, unless an event loop has put
 /// its own descriptor in the place of ours: uvloop does for as long as it runs, asyncio once a signal is added to it.
@@ -44,6 +53,7 @@ fn stop_quickly(_signal: i32, _frame: &Bound<'_, PyAny>) -> PyResult<()> {
     // Once is enough, and INT to the process group is often followed by the master's QUIT: a second exception would
     // hit the interpreter while it ends.
     let is_news = CONTROL.stop(Stop::Quick);
+    HURRIES.store(true, Ordering::Relaxed);
     wake();
     match is_news {
         true => Err(PySystemExit::new_err(0)),

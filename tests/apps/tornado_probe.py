@@ -44,6 +44,14 @@ class Wait(tornado.web.RequestHandler):
         note("client has gone")
 
 
+class Thread(tornado.web.RequestHandler):
+    """Leaves its work to a thread, which is not done with it before ten minutes are over."""
+
+    async def get(self):
+        note("waits for a thread")
+        await asyncio.to_thread(time.sleep, 600)
+
+
 class Hang(tornado.web.RequestHandler):
     """Blocks the loop."""
 
@@ -130,7 +138,7 @@ class Blocking(tornado.websocket.WebSocketHandler):
 
 
 app = tornado.web.Application([
-    ("/", Hello), ("/process", Process), ("/wait", Wait), ("/hang", Hang), ("/parts", Parts), ("/upload", Upload),
+    ("/", Hello), ("/process", Process), ("/wait", Wait), ("/thread", Thread), ("/hang", Hang), ("/parts", Parts), ("/upload", Upload),
     ("/big", Big), ("/detached", Detached), ("/exit", Exit), ("/fail", Fail), ("/echo", Echo), ("/blocking", Blocking),
 ])
 

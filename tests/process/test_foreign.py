@@ -562,6 +562,17 @@ def test_quick_end_does_not_wait_for_the_request(each, sig):
         assert server.stop(sig) == 0
 
 
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_end_does_not_wait_for_threads(serve, sig):
+    args = ("-k", "gunicorn.workers.gasgi.ASGIWorker", "--graceful-timeout", 3600)
+    server = serve(*args, app="asgi_probe:app").start(workers=1)
+    with server.connect() as client:
+        client.send(render("GET", "/thread"))
+        server.wait_log("probe: waits for a thread")
+        assert server.stop(sig) == 0
+    assert "Worker exiting" in server.log()
+
+
 def test_master_killed_leaves_nothing_behind(each):
     """Though these classes look at their parent once in half a timeout."""
     server = each("--workers", 2, "--timeout", 3600, "--graceful-timeout", 3600).start(workers=2)

@@ -375,6 +375,16 @@ def test_websockets_are_told_of_the_end(tornado):
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_end_does_not_wait_for_threads(tornado, sig):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as client:
+        client.send(render("GET", "/thread"))
+        server.wait_log("probe: waits for a thread")
+        assert server.stop(sig) == 0
+    assert "Worker exiting" in server.log()
+
+
 @pytest.mark.parametrize("path", ["/wait?gate=/nowhere/never", "/blocking"])
 def test_graceful_timeout_bounds_the_end(tornado, path):
     server = tornado("--graceful-timeout", 1)
