@@ -58,6 +58,9 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> i32 {
         Some(_) => foreign::run(py, loaded, seat),
         None => boot(py, loaded, seat).map(|worker| serve::serve(py, worker)),
     };
+    let is_told = signals::CONTROL.stopping() == Stop::Quick;
+    // What ends anyhow is not to be ended by an exception.
+    signals::CONTROL.stop(Stop::Quick);
     if let Err(error) = signals::disregard_for_good(py) {
         log::error!("{}", zygote::traceback(py, &error).trim_end());
     }
@@ -71,10 +74,8 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> i32 {
             ended.code
         }
         // Told to end while it was booting: the interrupted import is no failure.
-        Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
+        Err(_) if is_told => 0,
         Err(failure) => {
-            // What ends anyhow is not to be ended by an exception.
-            signals::CONTROL.stop(Stop::Quick);
             log::error!("{}", failure.message.trim_end());
             log::info!("Worker exiting (pid: {})", process::pid());
             failure.exit_code

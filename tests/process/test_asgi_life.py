@@ -251,6 +251,13 @@ def test_quick_end_does_not_wait_for_threads(asgi, sig):
     assert "Worker exiting" in server.log()
 
 
+def test_quick_end_of_idle_threads_is_an_ordinary_one(asgi):
+    server = asgi()
+    assert json.loads(server.get("/task").body)["to_thread"] == 43
+    assert server.stop(signal.SIGQUIT) == 0
+    assert "unanswered" not in server.log()
+
+
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
 def test_quick_end(asgi, sig):
     server = asgi()
