@@ -8,21 +8,20 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 
 APP_LOAD_FAILED = 4
 BROKEN = 255
 
-LAST_STEPS = 0.1
-"""Seconds that idle threads have to end by themselves."""
-
 QUICK_SECONDS = 3
 """How long a class may be busy with hearing that it is to end at once."""
 
 # Settings that gunicorn takes as text with commas, and that we have as lists.
 WITH_COMMAS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers", "pythonpath")
+
+# Modules of gunicorn whose workers count requests in `nr`, and end at `max_requests`: we count for them.
+COUNTING = tuple("gunicorn.workers." + name for name in ("sync", "gthread", "base_async", "gasgi", "gtornado"))
 
 # Files in which modules are imported.
 NOT_THE_USERS = ("gunicorn_rs/_foreign.py", "importlib/__init__.py", "<frozen importlib._bootstrap>",
@@ -234,14 +233,17 @@ class Pulse:
     It is also where a worker is looked at from time to time. The first beat after it has booted says that it serves.
     """
 
-    def __init__(self, worker, member, tell_ready):
-        self.file, self.worker, self.member, self.tell_ready = worker.tmp, worker, member, tell_ready
+    def __init__(self, worker, member, master):
+        self.file, self.worker, self.member, self.master = worker.tmp, worker, member, master
         self.updated = time.monotonic()
         self.is_ready = self.is_quick = False
         self.counted = 0
 
     def __getattr__(self, name):
-        # The file that gunicorn has in this place is still there: `fileno` and `close` are its.
+        # The file that gunicorn has in this place is still there: `fileno` and `close` are its. A copy that is being
+        # made has no file yet.
+        if name == "file" or name.startswith("__"):
+            raise AttributeError(name)
         return getattr(self.file, name)
 
     def notify(self):
@@ -257,11 +259,15 @@ class Pulse:
 
     def be_ready(self):
         self.is_ready = True
+        if any(each.__module__ in COUNTING for each in type(self.worker).__mro__):
+            self.worker.max_requests = sys.maxsize
         try:
-            self.tell_ready()
+            self.master.hear_ready()
         except OSError as error:
             self.worker.log.error("The master cannot be told that the worker serves: %s", error)
             self.worker.alive = False
+            # Not every loop looks at that.
+            signal.raise_signal(signal.SIGTERM)
 
     def count(self):
         """Counts down `max_requests` for a class that counts its requests in `nr`: so it has a successor first."""
@@ -271,10 +277,10 @@ class Pulse:
             self.worker.alive = False
 
 
-def work(foreign, member, tell_ready, descriptors, age, application):
+def work(foreign, member, master, descriptors, age, application):
     """A worker's life, as gunicorn's arbiter has it run.
 
-    Gives the exit code, and how many threads are left that nobody is to wait for.
+    Gives the exit code, and whether nobody is to wait for what is left of it.
     """
     cfg, log = foreign.cfg, foreign.log
     share_reopening(log, member)
@@ -283,7 +289,7 @@ def work(foreign, member, tell_ready, descriptors, age, application):
     server, worker = Server(foreign, app, listeners, age), None
     try:
         worker = foreign.worker_class(age, os.getppid(), listeners, app, cfg.timeout / 2.0, cfg, log)
-        join(worker, member, tell_ready)
+        join(worker, member, master)
         cfg.post_fork(server, worker)
         worker.init_process()
         code = 0
@@ -291,11 +297,12 @@ def work(foreign, member, tell_ready, descriptors, age, application):
         code = exit_code(error.code, log)
     except BaseException as error:
         code = fail(error, worker, app, log)
+    member.disregard_signals()
     member.finish()
     if worker is None:
-        return code, 0
+        return code, False
     leave(server, worker, cfg, log)
-    return code, busy_threads() if getattr(worker.tmp, "is_quick", False) else 0
+    return code, getattr(worker.tmp, "is_quick", False)
 
 
 def listener(descriptor, cfg, log):
@@ -319,38 +326,59 @@ def share_reopening(log, member):
     log.reopen_files = reopen_both
 
 
-def join(worker, member, tell_ready):
+def join(worker, member, master):
     """Makes a worker one of ours, by what it calls itself."""
     worker.pid = os.getpid()
-    worker.tmp = pulse = Pulse(worker, member, tell_ready)
-    run, handle_exit, handle_quit = worker.run, worker.handle_exit, worker.handle_quit
+    worker.tmp = pulse = Pulse(worker, member, master)
+    load_wsgi, run, init_signals, handle_exit = worker.load_wsgi, worker.run, worker.init_signals, worker.handle_exit
+
+    def load_as_member():
+        # Here gunicorn's workers have just changed their user.
+        master.follow()
+        return load_wsgi()
 
     def run_as_member():
         dump_stacks_before_class(member.error_descriptor)
+        # So has gunicorn's `init_process`, if it is the one that is used.
+        worker.booted = True
         if not worker.cfg.timeout and not pulse.is_ready:
             # It need not have a heartbeat.
             pulse.be_ready()
         return run()
 
-    def exit_in_earnest(number, frame):
-        handle_exit(number, frame)
-        if number == signal.SIGQUIT:
-            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at a second one waits for nobody.
+    def exit_in_earnest(*args, **kwargs):
+        handle_exit(*args, **kwargs)
+        if (args[0] if args else kwargs.get("sig")) == signal.SIGQUIT:
+            pulse.is_quick = True
+            # So does uvicorn, whose loop does not look at `alive`. It hears INT, and at the second one waits for nobody.
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    def quit_quickly(number, frame):
-        pulse.is_quick = True
-        # In gunicorn's class with threads this waits for ever if it interrupts the handing over of a request, for a
-        # lock that is held below it.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(QUICK_SECONDS)
-        try:
-            return handle_quit(number, frame)
-        finally:
-            signal.alarm(0)
+    def take_signals():
+        init_signals()
+        for number in (signal.SIGQUIT, signal.SIGINT):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                signal.signal(number, quickly(handler))
 
-    worker.run, worker.handle_exit, worker.handle_quit = run_as_member, exit_in_earnest, quit_quickly
+    def quickly(handler):
+        """The handler of a signal after which nobody is waited for."""
+
+        def handle(*args, **kwargs):
+            pulse.is_quick = True
+            # In gunicorn's class with threads this waits for ever if it interrupts the handing over of a request, for a
+            # lock that is held below it.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(QUICK_SECONDS)
+            try:
+                return handler(*args, **kwargs)
+            finally:
+                signal.alarm(0)
+
+        return handle
+
+    worker.load_wsgi, worker.run, worker.init_signals = load_as_member, run_as_member, take_signals
+    worker.handle_exit, worker.handle_quit = exit_in_earnest, quickly(worker.handle_quit)
 
 
 def dump_stacks_before_class(descriptor):
@@ -387,21 +415,9 @@ def fail(error, worker, app, log):
     return code
 
 
-def busy_threads():
-    """How many threads the interpreter would wait for at its end, but for those that are just about to end."""
-    end = time.monotonic() + LAST_STEPS
-    for thread in others():
-        thread.join(max(end - time.monotonic(), 0))
-    return len(others())
-
-
-def others():
-    return [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
-
-
 def leave(server, worker, cfg, log):
     try:
         worker.tmp.close()
         cfg.worker_exit(server, worker)
-    except Exception:
+    except BaseException:
         log.warning("Exception during worker exit:\n%s", traceback.format_exc())

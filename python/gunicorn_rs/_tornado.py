@@ -130,6 +130,9 @@ class Connection(httputil.HTTPConnection):
         return self._connection.write(chunk)
 
     def finish(self):
+        if self._exchange.worker.is_closing:
+            # Though its head may not have said so.
+            self._connection._disconnect_on_finish = True
         self._connection.finish()
         self._exchange.end()
 
@@ -243,7 +246,14 @@ class Worker:
         self.beat()
 
     def close_idle(self):
-        for stream in [stream for stream, exchange in self.streams.items() if exchange is None]:
+        for stream in list(self.streams):
+            self.close_if_idle(stream)
+
+    def close_if_idle(self, stream):
+        """Leaves a request to arrive that has begun to, and a response to the client until it has all of it."""
+        if stream.writing():
+            stream.write(b"").add_done_callback(lambda _: self.close_if_idle(stream))
+        elif self.streams.get(stream) is None and not stream._read_buffer_size:
             stream.close()
 
     # Its clients
@@ -274,15 +284,26 @@ class Worker:
 
     def detached(self, stream, exchange):
         self.strays[stream] = exchange
-        stream.set_close_callback(lambda: self.stray_closed(stream))
+        set_close_callback = stream.set_close_callback
+
+        def set_further_callback(callback):
+            """The stream has one, which is the application's: so ours goes before it."""
+            set_close_callback(lambda: self.stray_closed(stream, callback))
+
+        stream.set_close_callback = set_further_callback
+        set_further_callback(None)
         exchange.end()
         if self.is_closing and (handler := exchange.websocket()) is not None:
             self.loop.add_callback(handler.close, SERVICE_RESTART)
 
-    def stray_closed(self, stream):
+    def stray_closed(self, stream, callback):
         self.strays.pop(stream, None)
-        if self.is_closing:
-            self.follow()
+        try:
+            if callback is not None:
+                callback()
+        finally:
+            if self.is_closing:
+                self.follow()
 
 
 def serve(app, member, descriptors, signals, parent, options):

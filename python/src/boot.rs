@@ -8,6 +8,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use crate::asgi::{self, Asgi};
+use crate::glue::THREADS;
 use crate::green;
 use crate::zygote::{self, Loaded};
 use crate::{foreign, serve, signals, tornado};
@@ -57,6 +58,12 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> i32 {
         Some(_) => foreign::run(py, loaded, seat),
         None => boot(py, loaded, seat).map(|worker| serve::serve(py, worker)),
     };
+    let is_told = signals::CONTROL.stopping() == Stop::Quick;
+    // What ends anyhow is not to be ended by an exception.
+    signals::CONTROL.stop(Stop::Quick);
+    if let Err(error) = signals::disregard_for_good(py) {
+        log::error!("{}", zygote::traceback(py, &error).trim_end());
+    }
     match served {
         Ok(ended) => {
             log::info!("Worker exiting (pid: {})", process::pid());
@@ -67,10 +74,8 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> i32 {
             ended.code
         }
         // Told to end while it was booting: the interrupted import is no failure.
-        Err(_) if signals::CONTROL.stopping() == Stop::Quick => 0,
+        Err(_) if is_told => 0,
         Err(failure) => {
-            // What ends anyhow is not to be ended by an exception.
-            signals::CONTROL.stop(Stop::Quick);
             log::error!("{}", failure.message.trim_end());
             log::info!("Worker exiting (pid: {})", process::pid());
             failure.exit_code
@@ -116,6 +121,15 @@ fn boot(py: Python<'_>, mut loaded: Loaded, seat: Seat) -> Result<Worker, zygote
     Ok(Worker { loaded, app, slot: seat.slot, cells, wake })
 }
 
+/// How many threads the interpreter would wait for at its end.
+pub(crate) fn busy_threads(py: Python<'_>) -> usize {
+    let count = || THREADS.module(py)?.call_method0("busy")?.extract();
+    count().unwrap_or_else(|error: PyErr| {
+        log::error!("{}", zygote::traceback(py, &error).trim_end());
+        0
+    })
+}
+
 /// Ends the process though threads are still in the application, which an orderly end of the interpreter would wait for
 /// or crash on. What the application has registered to run at the end runs.
 fn leave_at_once(py: Python<'_>, code: i32) -> ! {
@@ -153,10 +167,12 @@ fn prepare_application(py: Python<'_>, app: Py<PyAny>, settings: &Settings) -> R
 /// Not for longer than a request may take to finish does a worker live without its master.
 pub(crate) fn follow_master(grace: Duration, master: i32) -> io::Result<()> {
     parent::outlive_parent_by(grace)?;
-    match parent::is_orphaned(master) {
-        true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone")),
-        false => Ok(()),
+    if !parent::is_orphaned(master) {
+        return Ok(());
     }
+    // Nobody else will say so.
+    parent::mourn_parent();
+    Err(io::Error::new(io::ErrorKind::BrokenPipe, "the master has gone"))
 }
 
 fn listen_to_signals(py: Python<'_>) -> Result<OwnedFd, zygote::Failure> {

@@ -22,7 +22,6 @@ use gunicorn::settings::{self, Settings};
 use gunicorn::sys::{parent, process, users};
 use gunicorn::worker::gthread::Ended;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use crate::boot::{self, Seat};
 use crate::glue::{APPS, CONFIG, FOREIGN};
@@ -73,34 +72,41 @@ pub(crate) fn run(py: Python<'_>, loaded: Loaded, seat: Seat) -> Result<Ended, F
     // It looks at its parent once in half a timeout, or not at all.
     parent::terminate_with_parent();
     let ended = work(py, loaded, seat, cells);
-    let (code, stuck) = ended.map_err(|error| boot::failed("run its class", zygote::traceback(py, &error)))?;
-    Ok(Ended { code, stuck })
+    let (code, is_quick) = ended.map_err(|error| boot::failed("run its class", zygote::traceback(py, &error)))?;
+    Ok(Ended { code, stuck: if is_quick { boot::busy_threads(py) } else { 0 } })
 }
 
-/// Gives the exit code and the number of threads that are not to be waited for.
-fn work(py: Python<'_>, loaded: Loaded, seat: Seat, cells: &'static SlotCells) -> PyResult<(i32, usize)> {
+/// Gives the exit code, and whether threads are not to be waited for.
+fn work(py: Python<'_>, loaded: Loaded, seat: Seat, cells: &'static SlotCells) -> PyResult<(i32, bool)> {
     let Loaded { settings, ready, listeners, app, foreign, .. } = loaded;
-    let tell_ready = announcement(py, &ready, seat, cells, settings.graceful_timeout)?;
+    let master = Master { ready: ready.try_clone()?, seat, cells, grace: settings.graceful_timeout };
     let member = Bound::new(py, Member::new(&serve::context(&settings, settings.timeout, cells, ready, seat.slot)))?;
     let descriptors: Vec<RawFd> = listeners.into_iter().map(IntoRawFd::into_raw_fd).collect();
     let application = (APPS.module(py)?, settings.wsgi_app.as_deref().unwrap_or_default(), app);
-    let arguments = (foreign, &member, tell_ready, descriptors, seat.age, application);
+    let arguments = (foreign, &member, Bound::new(py, master)?, descriptors, seat.age, application);
     FOREIGN.module(py)?.call_method1("work", arguments)?.extract()
 }
 
-/// What the class's first heartbeat calls: it serves.
-fn announcement<'py>(
-    py: Python<'py>,
-    ready: &OwnedFd,
+/// The master, as far as a worker has to do with it.
+#[pyclass(frozen, module = "gunicorn_rs")]
+struct Master {
+    ready: OwnedFd,
     seat: Seat,
     cells: &'static SlotCells,
     grace: Duration,
-) -> PyResult<Bound<'py, PyCFunction>> {
-    let ready = ready.try_clone()?;
-    PyCFunction::new_closure(py, None, None, move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-        // Again: the class has changed its user since.
-        boot::follow_master(grace, seat.master)?;
-        cells.set_ready();
-        boot::tell_ready(&ready, seat.slot)
-    })
+}
+
+#[pymethods]
+impl Master {
+    /// Has the worker follow its master, which the kernel forgets when the class changes its user.
+    fn follow(&self) -> PyResult<()> {
+        Ok(boot::follow_master(self.grace, self.seat.master)?)
+    }
+
+    /// The worker serves.
+    fn hear_ready(&self) -> PyResult<()> {
+        self.follow()?;
+        self.cells.set_ready();
+        Ok(boot::tell_ready(&self.ready, self.seat.slot)?)
+    }
 }

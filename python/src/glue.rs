@@ -21,6 +21,9 @@ pub(crate) const GREEN: Glue = Glue { name: "_green", source: include_str!("../g
 /// Runs a class that was written for gunicorn.
 pub(crate) const FOREIGN: Glue = Glue { name: "_foreign", source: include_str!("../gunicorn_rs/_foreign.py") };
 
+/// Counts the threads that are left.
+pub(crate) const THREADS: Glue = Glue { name: "_threads", source: include_str!("../gunicorn_rs/_threads.py") };
+
 /// Serves by tornado.
 pub(crate) const TORNADO: Glue = Glue { name: "_tornado", source: include_str!("../gunicorn_rs/_tornado.py") };
 

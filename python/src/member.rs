@@ -17,6 +17,7 @@ use gunicorn::worker::control::Control;
 use gunicorn::worker::lifecycle::{Clients, Course, Lifecycle};
 use pyo3::prelude::*;
 
+use crate::signals;
 use access::Entry;
 
 /// How late a class may be that was written for gunicorn, which looks for late workers once in a second: one that
@@ -116,6 +117,12 @@ impl Member {
     /// The loop has ended: the rest of the process's life has a deadline too.
     pub(crate) fn finish(&self) {
         self.state().lifecycle.finish();
+    }
+
+    /// No signal but those to end means anything to the process any more.
+    #[staticmethod]
+    fn disregard_signals(py: Python<'_>) -> PyResult<()> {
+        signals::disregard_for_good(py)
     }
 
     /// The error log's file, for the fault handler.

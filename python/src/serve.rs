@@ -8,9 +8,9 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use crate::asgi::{self, Asgi};
-use crate::boot::{Application, Worker};
+use crate::boot::{self, Application, Worker};
 use crate::green;
-use crate::signals::CONTROL;
+use crate::signals::{self, CONTROL};
 use crate::wsgi::{WsgiApp, WsgiConfig};
 use crate::{tornado, zygote};
 use gunicorn::http::{Acceptance, Forwarding, Leniency, Limits};
@@ -34,7 +34,7 @@ pub(crate) fn serve(py: Python<'_>, worker: Worker) -> Ended {
         Application::Asgi(_) => WorkerKind::Asgi,
         Application::Tornado(app) => {
             let app = app.clone_ref(py);
-            return Ended { code: tornado::serve(py, worker, &app), stuck: 0 };
+            return ended(py, tornado::serve(py, worker, &app));
         }
     };
     match prepare(worker, kind) {
@@ -93,7 +93,7 @@ impl Prepared {
             Application::Wsgi(app, WorkerKind::Gthread) => return self.serve_on_threads(py, app),
             Application::Wsgi(app, kind) if kind.is_green() => self.serve_in_greenlets(py, app, kind),
             Application::Wsgi(app, _) => self.serve_in_turn(py, app),
-            Application::Asgi(app) => self.serve_on_loop(py, app),
+            Application::Asgi(app) => return self.serve_on_loop(py, app),
             Application::Tornado(_) => Err("the tornado kind has no reactor".to_owned()),
         };
         Ended { code: served.unwrap_or_else(|why| broken(&why)), stuck: 0 }
@@ -112,9 +112,11 @@ impl Prepared {
         Ok(sync::run(&app, self.reactor, self.context))
     }
 
-    fn serve_on_loop(self, py: Python<'_>, app: Asgi) -> Result<i32, String> {
-        let reactor = watched(self.reactor, self.team)?;
-        Ok(asgi::run(py, app, reactor, &self.listeners, self.context, &self.settings))
+    fn serve_on_loop(self, py: Python<'_>, app: Asgi) -> Ended {
+        match watched(self.reactor, self.team) {
+            Ok(reactor) => ended(py, asgi::run(py, app, reactor, &self.listeners, self.context, &self.settings)),
+            Err(why) => Ended { code: broken(&why), stuck: 0 },
+        }
     }
 
     fn serve_in_greenlets(self, py: Python<'_>, app: Py<PyAny>, kind: WorkerKind) -> Result<i32, String> {
@@ -137,6 +139,11 @@ impl Prepared {
             listeners: self.listeners.clone(),
         }
     }
+}
+
+/// The end of a worker whose loop may have left something to threads: where the end is to be quick it waits for none.
+fn ended(py: Python<'_>, code: i32) -> Ended {
+    Ended { code, stuck: if signals::is_hurried() { boot::busy_threads(py) } else { 0 } }
 }
 
 /// A reactor that is told of signals and of the parent's end.

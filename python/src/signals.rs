@@ -5,13 +5,14 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 use gunicorn::log;
 use gunicorn::sys::fd;
-use gunicorn::sys::signals::{self, GROUP, INT, QUIT, TERM, USR1};
+use gunicorn::sys::signals::{self, GROUP, HUP, INT, QUIT, TERM, TTIN, TTOU, USR1, USR2, WINCH};
 use gunicorn::worker::control::{Control, Stop};
 
 /// What this worker has been told.
@@ -20,6 +21,14 @@ pub(crate) static CONTROL: Control = Control::new();
 /// The end of a pipe, written to when a signal has arrived. Kept as long as the process lives: the interpreter's signal
 /// handler writes to it too.
 static WAKE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Whether INT or QUIT has come.
+static HURRIES: AtomicBool = AtomicBool::new(false);
+
+/// Whether an operator has asked for a quick end. A worker that has ended by itself tells itself to stop, too.
+pub(crate) fn is_hurried() -> bool {
+    HURRIES.load(Ordering::Relaxed)
+}
 
 /// Ends the wait of whoever watches the pipe. The interpreter's own handler has done so, unless an event loop has put
 /// its own descriptor in the place of ours: uvloop does for as long as it runs, asyncio once a signal is added to it.
@@ -44,6 +53,7 @@ fn stop_quickly(_signal: i32, _frame: &Bound<'_, PyAny>) -> PyResult<()> {
     // Once is enough, and INT to the process group is often followed by the master's QUIT: a second exception would
     // hit the interpreter while it ends.
     let is_news = CONTROL.stop(Stop::Quick);
+    HURRIES.store(true, Ordering::Relaxed);
     wake();
     match is_news {
         true => Err(PySystemExit::new_err(0)),
@@ -96,6 +106,15 @@ pub(crate) fn install_until_class(py: Python<'_>) -> PyResult<()> {
     let quickly = wrap_pyfunction!(stop_quickly, py)?;
     [TERM, INT, QUIT].iter().try_for_each(|number| install(&module, *number, quickly.as_any()))?;
     install(&module, USR1, wrap_pyfunction!(reopen_logs_now, py)?.as_any())
+}
+
+/// Makes a process that ends deaf to what an operator sends to all workers, a rotation of the logs for one: event loops
+/// and the interpreter put the signals that they handle back to killing the process when they end. Those that are
+/// ignored they leave alone.
+pub(crate) fn disregard_for_good(py: Python<'_>) -> PyResult<()> {
+    let module = py.import("signal")?;
+    let ignored = module.getattr("SIG_IGN")?;
+    [HUP, TTIN, TTOU, USR1, USR2, WINCH].iter().try_for_each(|number| install(&module, *number, &ignored))
 }
 
 fn install(module: &Bound<'_, PyModule>, number: i32, handler: &Bound<'_, PyAny>) -> PyResult<()> {

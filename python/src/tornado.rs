@@ -7,6 +7,7 @@ use std::time::Duration;
 use gunicorn::log;
 use gunicorn::settings::Settings;
 use gunicorn::worker::BROKEN;
+use gunicorn::worker::control::Stop;
 use pyo3::exceptions::{PyModuleNotFoundError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -15,11 +16,15 @@ use crate::boot::Worker;
 use crate::glue::TORNADO;
 use crate::member::Member;
 use crate::serve;
+use crate::signals::CONTROL;
 use crate::zygote::{self, Failure};
 
 /// What requests that do not end leave of `graceful_timeout` to their own last steps, or a quarter of it if that is
 /// less.
 const LAST_STEPS: Duration = Duration::from_secs(1);
+
+/// The exit codes by which a worker says that it, or its application, could not boot.
+const BOOT_CODES: [i32; 2] = [3, 4];
 
 /// Imports tornado, for all workers of a zygote.
 ///
@@ -56,7 +61,6 @@ pub(crate) fn make_loop(py: Python<'_>) -> PyResult<()> {
 pub(crate) fn serve(py: Python<'_>, worker: Worker, app: &Py<PyAny>) -> i32 {
     match try_serve(py, worker, app) {
         Ok(code) => code,
-        Err(error) if error.is_instance_of::<PySystemExit>(py) => 0,
         Err(error) => {
             log::critical!("Worker {}", zygote::traceback(py, &error).trim_end());
             BROKEN
@@ -73,8 +77,21 @@ fn try_serve(py: Python<'_>, worker: Worker, app: &Py<PyAny>) -> PyResult<i32> {
     let descriptors: Vec<RawFd> = loaded.listeners.into_iter().map(IntoRawFd::into_raw_fd).collect();
     let arguments = (app, &member, descriptors, wake.as_raw_fd(), loaded.alive.as_raw_fd(), options(py, &settings)?);
     let served = TORNADO.module(py)?.call_method1("serve", arguments);
+    // By a signal, whose exception it is then.
+    let is_told = CONTROL.stopping() == Stop::Quick;
     member.get().finish();
-    served?.extract()
+    match served {
+        Err(error) if error.is_instance_of::<PySystemExit>(py) => Ok(if is_told { 0 } else { exit(py, &error) }),
+        served => served?.extract(),
+    }
+}
+
+/// The exit code that the application has asked for, where a master would not misread it.
+fn exit(py: Python<'_>, error: &PyErr) -> i32 {
+    log::error!("Worker {}", zygote::traceback(py, error).trim_end());
+    let asked = error.value(py).getattr("code");
+    let code = asked.and_then(|code| if code.is_none() { Ok(0) } else { code.extract::<i32>() }).unwrap_or(1) & 0xff;
+    if BOOT_CODES.contains(&code) { BROKEN } else { code }
 }
 
 /// What tornado's server is told: nothing but how long it may keep connections, and only where the user has said so.

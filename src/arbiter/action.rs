@@ -76,6 +76,11 @@ pub enum Report {
         /// How.
         exit: Exit,
     },
+    /// A worker ended by itself, as those do that have had their share of requests.
+    WorkerEnded {
+        /// Its pid.
+        pid: Pid,
+    },
     /// A worker did not boot; `true`: this ends the start.
     BootFailed {
         /// Its pid.

@@ -53,6 +53,8 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Time for a worker to finish when told to stop.
     pub graceful_timeout: Duration,
+    /// Workers that have had their share of requests may end by themselves, with exit code 0.
+    pub recycles: bool,
 }
 
 /// Something happened.

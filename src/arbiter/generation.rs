@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn generation(id: u32) -> Generation {
-        let plan = Plan { workers: 2, timeout: None, graceful_timeout: Duration::from_secs(5) };
+        let plan = Plan { workers: 2, timeout: None, graceful_timeout: Duration::from_secs(5), recycles: false };
         Generation { id: GenerationId(id), plan, wanted: 2, zygote: true, backoff: BackOff::default() }
     }
 

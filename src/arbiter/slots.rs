@@ -49,6 +49,8 @@ pub(super) struct Worker {
     pub(super) timeout: Option<Duration>,
     /// From its generation's plan.
     pub(super) graceful_timeout: Duration,
+    /// From its generation's plan.
+    pub(super) recycles: bool,
 }
 
 impl Worker {
@@ -273,6 +275,7 @@ mod tests {
             reopen: false,
             timeout: None,
             graceful_timeout: Duration::from_secs(30),
+            recycles: false,
         })
     }
 

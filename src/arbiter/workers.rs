@@ -90,6 +90,7 @@ impl Arbiter {
             reopen,
             timeout: plan.timeout,
             graceful_timeout: plan.graceful_timeout,
+            recycles: plan.recycles,
         })
     }
 
@@ -233,6 +234,7 @@ impl Arbiter {
         let fatal = code.filter(|_| self.is_starting());
         self.act(Action::Report(match code {
             Some(_) => Report::BootFailed { pid, exit, fatal: fatal.is_some() },
+            None if has_served_its_share(worker, exit) => Report::WorkerEnded { pid },
             None => Report::WorkerDied { slot, pid, exit },
         }));
         if let Some(code) = fatal {
@@ -244,9 +246,9 @@ impl Arbiter {
         }
     }
 
-    /// Whether it ended too soon. A short life that ended by itself and well is that of `max_requests`.
+    /// Whether it ended too soon.
     fn was_in_vain(&self, worker: &Worker, exit: Exit) -> bool {
-        !worker.ready || (exit != Exit::Code(0) && self.now.since(worker.born) < SHORTEST_LIFE)
+        !worker.ready || (self.now.since(worker.born) < SHORTEST_LIFE && !has_served_its_share(worker, exit))
     }
 
     /// The serving generation's next worker may have to wait.
@@ -257,6 +259,11 @@ impl Arbiter {
             self.act(Action::Report(Report::BackOff { delay }));
         }
     }
+}
+
+/// Whether it is one that has ended by itself, and well, after its `max_requests`: even a short life may be that.
+fn has_served_its_share(worker: &Worker, exit: Exit) -> bool {
+    worker.ready && worker.recycles && exit == Exit::Code(0)
 }
 
 /// The code of a worker that says by it that it could not boot.

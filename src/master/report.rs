@@ -20,8 +20,11 @@ pub(super) fn write(report: &Report, scoreboard: &Scoreboard) {
         Report::WorkerDied { pid, exit: Exit::Signal(signals::KILL), .. } => {
             log::error!("Worker (pid:{}) was sent SIGKILL! Perhaps out of memory?", pid.0);
         }
-        // A class of another package that has had its share of requests: no failure, as in gunicorn.
-        Report::WorkerDied { pid, exit: Exit::Code(0), .. } => log::info!("Worker (pid:{}) has ended", pid.0),
+        // A class of another package, which counts them itself.
+        Report::WorkerEnded { pid } => log::info!("Worker (pid:{}) has ended", pid.0),
+        Report::WorkerDied { pid, exit: Exit::Code(0), .. } => {
+            log::warning!("Worker (pid:{}) has ended without being told to", pid.0);
+        }
         Report::WorkerDied { pid, exit, .. } => log::error!("Worker (pid:{}) {}", pid.0, ended(*exit)),
         Report::BootFailed { pid, exit, fatal } => {
             log::error!("Worker (pid:{}) {} before it could serve", pid.0, ended(*exit));

@@ -152,7 +152,8 @@ pub(super) fn is_quick(number: i32) -> bool {
 
 /// What of the settings the arbiter needs.
 pub(super) fn plan(settings: &Settings) -> Plan {
-    Plan { workers: settings.workers, timeout: settings.timeout, graceful_timeout: settings.graceful_timeout }
+    let Settings { workers, timeout, graceful_timeout, max_requests, .. } = *settings;
+    Plan { workers, timeout, graceful_timeout, recycles: max_requests.is_some() }
 }
 
 #[cfg(test)]

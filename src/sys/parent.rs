@@ -72,6 +72,11 @@ pub fn terminate_with_parent() {
     TERMINATES.store(true, Ordering::Relaxed);
 }
 
+/// For who finds out by itself that its parent has died: starts what [`outlive_parent_by`] has prepared.
+pub fn mourn_parent() {
+    start_countdown(0);
+}
+
 /// Makes the timer that sends KILL to this process. Unlike alarm(2), which sends a signal that the application may
 /// handle and has one alarm for everybody, nothing that the application does can take it back.
 fn prepare_countdown() -> io::Result<()> {

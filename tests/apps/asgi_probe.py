@@ -569,6 +569,13 @@ async def left(scope, receive, send):
         logging.getLogger("gunicorn.error").info("probe left after %d of 1024 blocks", taken)
 
 
+@route("/thread")
+async def thread(scope, receive, send):
+    """Leaves its work to a thread, which is not done with it before ten minutes are over."""
+    note("waits for a thread")
+    await asyncio.to_thread(time.sleep, 600)
+
+
 @route("/hang")
 async def hang(scope, receive, send):
     """Blocks the loop."""

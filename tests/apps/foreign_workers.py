@@ -1,7 +1,11 @@
 """Worker classes as users write them for gunicorn."""
 
+import copy
 import json
+import os
 import select
+import signal
+import sys
 import time
 
 from gunicorn.workers.base import Worker
@@ -66,11 +70,49 @@ class Silent(Worker):
                 client.close()
 
 
+class Apart(SyncWorker):
+    """Has its own order of steps, its own way of taking signals, and looks at itself."""
+
+    def init_process(self):
+        self.PIPE = os.pipe()
+        for end in self.PIPE:
+            os.set_blocking(end, False)
+        self.wait_fds = [*self.sockets, self.PIPE[0]]
+        self.init_signals()
+        self.load_wsgi()
+        self.run()
+
+    def init_signals(self):
+        super().init_signals()
+        signal.signal(signal.SIGTERM, lambda number, frame: self.handle_exit())
+        signal.signal(signal.SIGQUIT, lambda number, frame: self.handle_quit(sig=number))
+
+    def handle_exit(self):
+        self.alive = False
+        self.log.info("probe: leaves")
+
+    def handle_quit(self, sig):
+        self.alive = False
+        self.log.info("probe: quits at %d", sig)
+        sys.exit(0)
+
+    def run(self):
+        assert not hasattr(copy.copy(self.tmp), "__no_such_name__")
+        super().run()
+
+
 class Failing(SyncWorker):
     """Cannot boot."""
 
     def init_process(self):
         raise RuntimeError("no such device")
+
+
+class Returning(SyncWorker):
+    """Is ready, and then has nothing to do."""
+
+    def run(self):
+        self.notify()
 
 
 class Leaving(SyncWorker):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import time
 
 import loaded
@@ -43,6 +44,14 @@ class Wait(tornado.web.RequestHandler):
         note("client has gone")
 
 
+class Thread(tornado.web.RequestHandler):
+    """Leaves its work to a thread, which is not done with it before ten minutes are over."""
+
+    async def get(self):
+        note("waits for a thread")
+        await asyncio.to_thread(time.sleep, 600)
+
+
 class Hang(tornado.web.RequestHandler):
     """Blocks the loop."""
 
@@ -60,6 +69,32 @@ class Parts(tornado.web.RequestHandler):
                 await asyncio.sleep(0.01)
             self.write(f"part {number}\n")
             await self.flush()
+
+
+class Big(tornado.web.RequestHandler):
+    """Sends more than any socket takes at once, and is done before its client has it."""
+
+    def get(self):
+        self.write(b"x" * int(self.get_argument("size")))
+
+    def on_finish(self):
+        note("has answered")
+
+
+class Detached(tornado.web.RequestHandler):
+    """Leaves HTTP, and wants to know itself when the client goes."""
+
+    def get(self):
+        stream = self.detach()
+        stream.set_close_callback(lambda: note("detached client has gone"))
+        stream.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+class Exit(tornado.web.RequestHandler):
+    """Ends the process from a callback of the loop."""
+
+    def get(self):
+        tornado.ioloop.IOLoop.current().add_callback(sys.exit, int(self.get_argument("code")))
 
 
 @tornado.web.stream_request_body
@@ -103,8 +138,8 @@ class Blocking(tornado.websocket.WebSocketHandler):
 
 
 app = tornado.web.Application([
-    ("/", Hello), ("/process", Process), ("/wait", Wait), ("/hang", Hang), ("/parts", Parts), ("/upload", Upload),
-    ("/fail", Fail), ("/echo", Echo), ("/blocking", Blocking),
+    ("/", Hello), ("/process", Process), ("/wait", Wait), ("/thread", Thread), ("/hang", Hang), ("/parts", Parts), ("/upload", Upload),
+    ("/big", Big), ("/detached", Detached), ("/exit", Exit), ("/fail", Fail), ("/echo", Echo), ("/blocking", Blocking),
 ])
 
 IMPORTED_IN = os.getpid()

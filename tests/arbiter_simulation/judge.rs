@@ -234,6 +234,7 @@ impl Judge {
                 "a timeout"
             }
             Report::WorkerDied { .. } => "a death",
+            Report::WorkerEnded { .. } => "an end by itself",
             Report::BootFailed { fatal: true, .. } => "a start that fails by a worker",
             Report::BootFailed { fatal: false, .. } => "a boot that fails",
             Report::NoSlot { .. } => return Err("there is always a slot for a successor".to_owned()),

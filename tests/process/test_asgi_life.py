@@ -242,6 +242,23 @@ def test_request_that_does_not_end_is_cancelled(asgi):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_end_does_not_wait_for_threads(asgi, sig):
+    server = asgi("--graceful-timeout", 3600)
+    with server.connect() as client:
+        client.send(render("GET", "/thread"))
+        server.wait_log("probe: waits for a thread")
+        assert server.stop(sig) == 0
+    assert "Worker exiting" in server.log()
+
+
+def test_quick_end_of_idle_threads_is_an_ordinary_one(asgi):
+    server = asgi()
+    assert json.loads(server.get("/task").body)["to_thread"] == 43
+    assert server.stop(signal.SIGQUIT) == 0
+    assert "unanswered" not in server.log()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
 def test_quick_end(asgi, sig):
     server = asgi()
     with server.connect() as client:

@@ -298,6 +298,27 @@ def test_privileges_are_dropped_by_the_class(serve):
     eventually(lambda: not server.processes(), what="nobody outlives the master")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may change its user")
+@pytest.mark.parametrize("args, step", [
+    (("--user", "nobody"), "time.sleep(3600)"),
+    ((), "os.setuid(65534)\nwhile os.getppid() == MASTER:\n    time.sleep(0.01)"),
+])
+def test_master_killed_while_a_worker_of_another_user_boots(serve, args, step):
+    """The kernel forgets to tell of the master's end when the user changes."""
+    server = serve(*UVICORN, *args, "--graceful-timeout", 1, "--workers", 1, app="slow:app")
+    server.write("slow.py", (
+        "import os, time\n"
+        "async def app(scope, receive, send):\n    pass\n"
+        "MASTER = os.getppid()\n"
+        f"os.write(2, b'probe: boots\\n')\n{step}\n"
+    ))
+    server.directory.chmod(0o755)
+    server.launch().wait_log("probe: boots")
+    server.signal(signal.SIGKILL)
+    server.wait_exit()
+    eventually(lambda: not server.processes(), what="nobody outlives the master")
+
+
 def test_preload(serve):
     server = serve(*SHOUTING, "--workers", 2, "--preload").start(workers=2)
     process = json.loads(server.get("/process").body)
@@ -401,10 +422,10 @@ def test_class_without_a_heartbeat(serve):
     assert server.get("/").body == b"silent" and not set(before) & set(server.workers())
 
 
-@pytest.mark.parametrize("name", ["sync", "gthread"])
-def test_recycling_has_a_successor_first(serve, hammer, name):
+@pytest.mark.parametrize("name, most", [("sync", 30), ("sync", 1), ("gthread", 30)])
+def test_recycling_has_a_successor_first(serve, hammer, name, most):
     kind, app = KINDS[name]
-    server = serve(*kind, "--workers", 1, "--max-requests", 30, app=app).start(workers=1)
+    server = serve(*kind, "--workers", 1, "--max-requests", most, app=app).start(workers=1)
     with hammer(server) as client:
         eventually(lambda: booted(server) >= 4, timeout=60)
     assert client.failures == []
@@ -439,10 +460,52 @@ def test_exit_codes(serve):
         [before] = server.workers()
         assert server.get(f"/exit/{code}").status == 200
         server.wait_workers(1, without=[before])
-        told = r"\[INFO\] .* has ended" if code == 0 else rf"\[ERROR\] .* exited with code {code}"
+        told = rf"\[ERROR\] .* exited with code {code}" if code else r"\[WARNING\] .* has ended without being told to"
         server.wait_log(told.replace(".*", rf"Worker \(pid:{before}\)"))
     assert server.log().count("Traceback") == 1
     server.wait_log("(?s)Exception in worker process.*^KeyboardInterrupt$")
+
+
+def test_class_that_does_everything_in_its_own_way(serve):
+    server = serve("-k", "foreign_workers.Apart", "--workers", 1).start(workers=1)
+    before = server.workers()
+    server.signal(signal.SIGHUP)
+    server.wait_log("Reloaded: generation 2 serves")
+    server.wait_log("probe: leaves")
+    assert server.get("/").status == 200 and not set(before) & set(server.workers())
+    assert server.stop(signal.SIGQUIT) == 0
+    assert f"probe: quits at {int(signal.SIGQUIT)}" in server.log() and "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(7)", "KeyboardInterrupt"])
+def test_hook_that_fails_does_not_change_the_end(serve, raised):
+    config = f"def worker_exit(server, worker):\n    raise {raised}\n"
+    server = with_config(serve(*SHOUTING), config).start(workers=1)
+    [worker] = server.workers()
+    os.kill(worker, signal.SIGTERM)
+    server.wait_workers(1, without=[worker])
+    server.wait_log(rf"\[WARNING\] Worker \(pid:{worker}\) has ended")
+    server.wait_log("(?s)Exception during worker exit.*^" + raised.partition("(")[0])
+
+
+# At TERM uvicorn's has killed itself by then.
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"uvicorn"}))
+def test_rotation_of_the_logs_does_not_hurt_who_ends(serve, kind):
+    class_, app = KINDS[kind]
+    server = with_config(serve(*class_, app=app), (
+        "import os, signal\n"
+        "def worker_exit(server, worker):\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    worker.log.info('probe: hook worker_exit')\n"
+    )).start(workers=1)
+    assert server.stop() == 0
+    assert "probe: hook worker_exit" in server.log() and "Worker exiting" in server.log()
+
+
+def test_class_that_returns_at_once_has_to_wait(serve):
+    server = serve("-k", "foreign_workers.Returning", "--workers", 1).launch()
+    server.wait_log("No worker could be started or kept for long: the next try is in 1.0 s")
+    assert booted(server) == 3
 
 
 @pytest.mark.parametrize("args, app, code", [
@@ -520,6 +583,17 @@ def test_quick_end_that_hangs(serve):
     assert server.get("/").status == 200
     assert server.stop(signal.SIGQUIT) == 0
     server.wait_log("probe: hangs")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_end_does_not_wait_for_threads(serve, sig):
+    args = ("-k", "gunicorn.workers.gasgi.ASGIWorker", "--graceful-timeout", 3600)
+    server = serve(*args, app="asgi_probe:app").start(workers=1)
+    with server.connect() as client:
+        client.send(render("GET", "/thread"))
+        server.wait_log("probe: waits for a thread")
+        assert server.stop(sig) == 0
+    assert "Worker exiting" in server.log()
 
 
 def test_master_killed_leaves_nothing_behind(each):

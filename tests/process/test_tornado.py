@@ -228,6 +228,20 @@ def test_idle_loop_and_long_requests_are_not_taken_for_hung(tornado):
     assert server.workers() == workers
 
 
+@pytest.mark.parametrize("code, told", [
+    (0, r"\[WARNING\] .* has ended without being told to"), (7, "exited with code 7"), (3, "exited with code 1"),
+])
+def test_application_that_exits(tornado, code, told):
+    server = tornado()
+    [before] = server.workers()
+    with server.connect() as client:
+        client.send(render("GET", f"/exit?code={code}"))
+        server.wait_log(rf"SystemExit: {code}$")
+        server.wait_log(told)
+    server.wait_workers(1, without=[before])
+    assert server.get("/", headers=CLOSE).status == 200
+
+
 # Ending
 
 
@@ -285,6 +299,74 @@ def test_term_does_not_wait_for_idle_connections(tornado):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_end_waits_until_a_slow_client_has_its_response(tornado, sig):
+    server = tornado("--graceful-timeout", 3600)
+    before = server.workers()
+    with server.connect() as slow, server.connect() as idle:
+        slow.send(render("GET", "/big?size=20000000"))
+        server.wait_log("probe: has answered")
+        assert idle.request("GET", "/").status == 200
+        server.signal(sig)
+        # From then on the worker waits for nobody who is idle.
+        assert idle.ended() == b""
+        assert server.workers()[:1] == before
+        assert slow.head().get("connection") is None
+        size = len(slow.buffer)
+        while part := slow.socket.recv(1 << 20):
+            size += len(part)
+        assert size == 20_000_000
+    if sig == signal.SIGTERM:
+        assert server.wait_exit() == 0
+    else:
+        server.wait_workers(1, without=before)
+
+
+def test_response_that_ends_after_the_wait_for_the_idle_ends_its_connection(tornado):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as streamed, server.connect() as idle:
+        streamed.send(render("GET", "/parts"))
+        server.path("part-0").touch()
+        assert streamed.head().get("connection") is None
+        assert idle.request("GET", "/").status == 200
+        server.signal(signal.SIGTERM)
+        assert idle.ended() == b""
+        for number in range(1, 3):
+            server.path(f"part-{number}").touch()
+        assert b"part 2\n" in streamed.ended()
+    assert server.wait_exit() == 0
+
+
+def test_end_waits_for_a_request_that_has_begun_to_arrive(tornado):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as partial, server.connect() as idle:
+        assert partial.request("GET", "/").status == 200
+        partial.send(b"GET / HTTP/1.1\r\nHost:")
+        assert idle.request("GET", "/").status == 200
+        server.signal(signal.SIGTERM)
+        assert idle.ended() == b""
+        partial.send(b" a\r\n\r\n")
+        response = partial.response()
+        assert (response.status, response.get("connection")) == (200, "close")
+        assert partial.ended() == b""
+    assert server.wait_exit() == 0
+
+
+def test_end_hears_of_detached_clients_that_go(tornado):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as stray:
+        stray.send(render("GET", "/detached"))
+        assert stray.head().status == 200
+    server.wait_log("probe: detached client has gone")
+    with server.connect() as stray:
+        stray.send(render("GET", "/detached"))
+        assert stray.head().status == 200
+        server.signal(signal.SIGTERM)
+        server.wait_log("Handling signal: term")
+    assert server.wait_exit() == 0
+    assert server.log().count("probe: detached client has gone") == 2
+
+
 def test_websockets_are_told_of_the_end(tornado):
     server = tornado("--graceful-timeout", 3600)
     with websocket(server, "/echo") as client:
@@ -296,6 +378,16 @@ def test_websockets_are_told_of_the_end(tornado):
         assert client.close_code == 1012
     assert server.wait_exit() == 0
     assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_end_does_not_wait_for_threads(tornado, sig):
+    server = tornado("--graceful-timeout", 3600)
+    with server.connect() as client:
+        client.send(render("GET", "/thread"))
+        server.wait_log("probe: waits for a thread")
+        assert server.stop(sig) == 0
+    assert "Worker exiting" in server.log()
 
 
 @pytest.mark.parametrize("path", ["/wait?gate=/nowhere/never", "/blocking"])

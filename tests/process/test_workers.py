@@ -210,6 +210,25 @@ def test_usr1_loses_no_line(serve, hammer):
     assert lines == len(client.bodies)
 
 
+def test_rotation_of_the_logs_does_not_hurt_who_ends(serve):
+    """Though the interpreter gives up its signals before it takes the last objects apart."""
+    server = serve("--workers", 1, app="last:app")
+    server.write("last.py", (
+        "import loaded, os, signal\n"
+        "class Last:\n"
+        "    def __del__(self, os=os, number=signal.SIGUSR1):\n"
+        "        os.kill(os.getpid(), number)\n"
+        "        os.write(2, b'probe: takes itself apart\\n')\n"
+        "last = Last()\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return []\n"
+        "loaded.announce()\n"
+    ))
+    assert server.start(workers=1).stop() == 0
+    assert "probe: takes itself apart" in server.log()
+
+
 def test_preloading_shares_memory(serve):
     server = serve("--preload", "--workers", 2, app="big:app", apps=False)
     server.write("big.py", (

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::Action::{Build, CloseListeners, Commit, Exit, Fork, Kill, ReadDeadlines, ReopenLogs, Report, Retire};
 use super::Report::{
-    BackOff, BootFailed, Handling, NoSlot, ReloadCancelled, ReloadDone, ShuttingDown, WorkerDied, WorkerTimeout,
-    ZygoteLost, ZygoteSilent,
+    BackOff, BootFailed, Handling, NoSlot, ReloadCancelled, ReloadDone, ShuttingDown, WorkerDied, WorkerEnded,
+    WorkerTimeout, ZygoteLost, ZygoteSilent,
 };
 use super::Signal::{Hup, Int, Quit, Term, Ttin, Ttou, Usr1};
 use super::WorkerSignal as To;
@@ -37,9 +37,13 @@ impl Scene {
 
     /// A service of generation 1 whose workers, pids 100 and on, are all ready.
     fn serving(workers: u32) -> Self {
-        let mut scene = Self::new();
+        Self::serving_by(plan(workers))
+    }
+
+    fn serving_by(plan: Plan) -> Self {
+        let (mut scene, workers) = (Self::new(), plan.workers);
         scene.on(Event::Started);
-        scene.on(built(G1, workers));
+        scene.on(Event::Built { generation: G1, plan });
         for slot in 0..workers {
             scene.forked(G1, slot);
         }
@@ -97,7 +101,11 @@ fn pid(generation: GenerationId, slot: u32) -> Pid {
 }
 
 fn built(generation: GenerationId, workers: u32) -> Event {
-    Event::Built { generation, plan: Plan { workers, timeout: Some(TIMEOUT), graceful_timeout: GRACEFUL } }
+    Event::Built { generation, plan: plan(workers) }
+}
+
+fn plan(workers: u32) -> Plan {
+    Plan { workers, timeout: Some(TIMEOUT), graceful_timeout: GRACEFUL, recycles: false }
 }
 
 fn fork(generation: GenerationId, slot: u32) -> Action {

@@ -130,22 +130,26 @@ mod deaths {
 
     #[test]
     fn right_after_the_boot_again_and_again_have_to_wait() {
-        let mut scene = Scene::serving(1);
-        assert_eq!(scene.exited(G1, 0, OOM), [died(G1, 0, OOM), fork(G1, 0)]);
-        for millis in [500, 1000, 2000] {
-            scene.forked(G1, 0);
-            let delay = Duration::from_millis(millis);
-            assert_eq!(scene.exited(G1, 0, OOM), [died(G1, 0, OOM), Report(BackOff { delay })]);
-            assert_eq!(scene.arbiter.next_deadline(), Some(scene.now + delay));
-            assert_eq!(scene.sleep(), [fork(G1, 0)]);
+        for exit in [OOM, CLEAN] {
+            let mut scene = Scene::serving(1);
+            assert_eq!(scene.exited(G1, 0, exit), [died(G1, 0, exit), fork(G1, 0)]);
+            for millis in [500, 1000, 2000] {
+                scene.forked(G1, 0);
+                scene.ready(G1, 0);
+                let delay = Duration::from_millis(millis);
+                assert_eq!(scene.exited(G1, 0, exit), [died(G1, 0, exit), Report(BackOff { delay })]);
+                assert_eq!(scene.arbiter.next_deadline(), Some(scene.now + delay));
+                assert_eq!(scene.sleep(), [fork(G1, 0)]);
+            }
         }
     }
 
     #[test]
     fn by_max_requests_never_wait() {
-        let mut scene = Scene::serving(1);
+        let mut scene = Scene::serving_by(Plan { recycles: true, ..plan(1) });
+        let ended = Report(WorkerEnded { pid: pid(G1, 0) });
         for _ in 0..20 {
-            assert_eq!(scene.exited(G1, 0, CLEAN), [died(G1, 0, CLEAN), fork(G1, 0)]);
+            assert_eq!(scene.exited(G1, 0, CLEAN), [ended.clone(), fork(G1, 0)]);
             scene.forked(G1, 0);
             scene.ready(G1, 0);
         }

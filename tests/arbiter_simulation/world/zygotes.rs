@@ -12,6 +12,7 @@ impl World {
             workers: u32::try_from(self.random.between(1, 6)).unwrap(),
             timeout: (!self.random.chance(10)).then(|| Duration::from_secs(self.random.between(2, 30))),
             graceful_timeout: self.random.millis(0, 10_000),
+            recycles: self.random.chance(50),
         };
         // Most services start: else there would be nothing to test.
         let luck = if id == GenerationId(1) { 90 } else { 60 };
