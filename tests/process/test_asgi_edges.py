@@ -352,3 +352,27 @@ def test_logger_that_fails_takes_no_request_with_it(edges):
     assert log.count("\nConnectionError: the error tracker is down") == 6
     assert "\nLookupError: for the tracker" in log
     assert "Worker exiting" in log
+
+
+def test_request_for_which_no_task_can_be_made_is_answered(asgi):
+    server = asgi("--worker-connections", 3, app="tasks:app", start=False)
+    server.write("tasks.py", (
+        "import asyncio\n"
+        "from asgi_edges import app\n"
+        "class Task(asyncio.Task):\n"
+        "    made = 0\n"
+        "    def __init__(self, coroutine, **keywords):\n"
+        "        Task.made += 'Runner.run' in repr(coroutine)\n"
+        "        if 0 < Task.made <= 5:\n"
+        "            coroutine.close()\n"
+        "            raise MemoryError('no task')\n"
+        "        super().__init__(coroutine, **keywords)\n"
+        "asyncio.Task = Task\n"
+    ))
+    server.start(workers=1)
+    with server.connect() as client:
+        client.send(render("GET", "/", OPENING))
+        assert client.response().status == 500
+    assert [server.get("/first-step-is-last").status for _ in range(5)] == [500] * 4 + [200]
+    server.wait_log("^MemoryError: no task")
+    assert server.stop() == 0

@@ -65,8 +65,10 @@ impl Engine {
                     return Ok(());
                 };
                 let cycle = Bound::new(py, Cycle::new(exchange, engine, began, lane))?;
-                if !this.start(cycle.as_any(), scope)? {
-                    this.remember(Client::Request(cycle.unbind()));
+                match this.start(cycle.as_any(), scope) {
+                    Ok(true) => {}
+                    Ok(false) => this.remember(Client::Request(cycle.unbind())),
+                    Err(error) => cycle.get().fail(py, error.value(py).as_any())?,
                 }
             }
             Asked::WebSocket(handshake, subprotocols) => {
@@ -75,7 +77,9 @@ impl Engine {
                     return Ok(());
                 };
                 let socket = Bound::new(py, Socket::new(exchange, handshake, engine, began, lane))?;
-                this.start(socket.as_any(), scope)?;
+                if let Err(error) = this.start(socket.as_any(), scope) {
+                    Socket::fail(&socket, error.value(py).as_any())?;
+                }
                 // It may outlive its application: it is closed in an orderly way.
                 this.remember(Client::WebSocket(socket.unbind()));
             }

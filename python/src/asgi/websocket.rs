@@ -370,7 +370,7 @@ impl Socket {
     }
 
     /// The application has raised.
-    fn fail(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn fail(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let (denying, is_ended) = {
             let inner = slf.get().lock();
             match &inner.state {
