@@ -210,6 +210,7 @@ def test_usr1_loses_no_line(serve, hammer):
     assert lines == len(client.bodies)
 
 
+@pytest.mark.sync_only("under other kinds the interpreter need not take the application apart")
 def test_rotation_of_the_logs_does_not_hurt_who_ends(serve):
     """Though the interpreter gives up its signals before it takes the last objects apart."""
     server = serve("--workers", 1, app="last:app")
