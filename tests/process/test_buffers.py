@@ -127,6 +127,5 @@ def test_bodies_beyond_both_bounds_are_refused(serve):
         for client in clients:
             client.send(b"x")
             assert client.response().body.startswith(b"400001 ")
-    assert server.request("POST", "/count", body=bytes(400_000)).status == 200
-    assert server.request("POST", "/count", body=bytes(2 * MB)).status == 503
     has_room(server, 400_000)
+    assert server.request("POST", "/count", body=bytes(2 * MB)).status == 503
