@@ -9,13 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 from measure import CONNECTIONS, ECHO_LOAD, IN_FLIGHT, load, measure, medians, memory
 from report import document, write_readme
-from servers import ASYNC, ONLY_WEBSOCKET, ROOT, VENV, available, start
+from servers import ASYNC, ONLY_WEBSOCKET, READY_SECONDS, ROOT, VENV, available, start
 
 ONE_AT_A_TIME = ("gunicorn-rs", "gunicorn-rs, access log", "gunicorn sync", "bjoern", "fastwsgi", "granian")
 
@@ -38,6 +39,7 @@ SCENARIOS = {
 MODULES = ("plain", "framework", "aplain", "aframework", "aecho")
 WARM_UP_SECONDS = 1
 FOOTPRINT_WORKERS = 4
+SETTLED_MIB = 0.05
 FOOTPRINT_REQUESTS = 400
 
 
@@ -156,9 +158,18 @@ def footprint(name, cores):
     try:
         for _ in range(FOOTPRINT_REQUESTS):
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/json", timeout=10).read()
-        return memory(server.tree()), memory([server.process.pid], ("Private_Clean", "Private_Dirty"))
+        return settled(server), memory([server.process.pid], ("Private_Clean", "Private_Dirty"))
     finally:
         server.stop()
+
+
+def settled(server):
+    """The PSS of all processes of a server, once it grows no more: a worker may still be booting while others serve."""
+    last, now, end = 0, memory(server.tree()), time.monotonic() + READY_SECONDS
+    while abs(now - last) > SETTLED_MIB and time.monotonic() < end:
+        time.sleep(0.5)
+        last, now = now, memory(server.tree())
+    return now
 
 
 if __name__ == "__main__":
