@@ -14,6 +14,8 @@ pub(super) struct Calls {
     /// `asyncio.Task`, and what each of them is made with.
     task: Py<PyAny>,
     task_keywords: Py<PyDict>,
+    /// A task may be through as soon as it is made.
+    starts_eagerly: bool,
     /// The tasks that run, by their clients.
     tasks: Py<PyDict>,
     run: Py<PyAny>,
@@ -29,11 +31,13 @@ impl Calls {
         runner: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let of = |object: &Bound<'_, PyAny>, name: &str| object.getattr(name).map(Bound::unbind);
+        let task_keywords = runner.getattr("task_keywords")?.cast_into::<PyDict>()?;
         Ok(Self {
             call_later: of(runner, "call_later")?,
             create_future: of(event_loop, "create_future")?,
             task: of(runner, "make_task")?,
-            task_keywords: runner.getattr("task_keywords")?.cast_into::<PyDict>()?.unbind(),
+            starts_eagerly: task_keywords.contains("eager_start")?,
+            task_keywords: task_keywords.unbind(),
             tasks: runner.getattr("tasks")?.cast_into::<PyDict>()?.unbind(),
             run: of(runner, "run")?,
             cancel: of(runner, "cancel")?,
@@ -45,11 +49,10 @@ impl Calls {
     pub(super) fn start(&self, client: &Bound<'_, PyAny>, scope: Bound<'_, PyDict>) -> PyResult<bool> {
         let py = client.py();
         let (receive, send) = (client.getattr(intern!(py, "receive"))?, client.getattr(intern!(py, "send"))?);
-        let Calls { run, task, task_keywords, tasks, .. } = self;
+        let Calls { run, task, task_keywords, starts_eagerly, tasks, .. } = self;
         let coroutine = run.bind(py).call1((client, scope, receive, send))?;
         let task = task.bind(py).call((coroutine,), Some(task_keywords.bind(py)))?;
-        // One that is started eagerly may be through.
-        let is_over = task_keywords.bind(py).len() > 1 && is_done(&task)?;
+        let is_over = *starts_eagerly && is_done(&task)?;
         if !is_over {
             tasks.bind(py).set_item(client, task)?;
         }
